@@ -1,0 +1,19 @@
+/** Limits on payments without a PIN, applied by kiosk and hub alike; amounts in rupiah. */
+
+export interface NoPinLimits {
+  /** Largest single account sale without PIN. */
+  readonly perTap: bigint;
+  /** Largest sum of account sales without PIN of one card in a business day (Asia/Jakarta). */
+  readonly perDay: bigint;
+  /** Seconds between two account sales of one card at one kiosk (TRUTH section 3). */
+  readonly pauseSeconds: number;
+}
+
+/** Defaults of the pilot: far below what Bank Indonesia allows an unregistered holder (Rp 2 million), as data to be changed. */
+export const noPinLimits: NoPinLimits = { perTap: 500_000n, perDay: 1_000_000n, pauseSeconds: 60 };
+
+/** A certificate whose beacon is older than this when first seen is expired for good (TRUTH section 3). */
+export const FRESH_SECONDS = 60;
+
+/** Card keys a kiosk without the `offline` grant may hold at once, and for how long (TRUTH section 14). */
+export const KEY_CACHE = { cards: 200, hours: 24 } as const;

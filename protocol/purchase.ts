@@ -1,0 +1,15 @@
+/** Purchase: a member pays an outlet from the account at the home cooperative, online. */
+import { type Static, Type } from 'typebox';
+import { Claim } from './claim.ts';
+import { KioskNoSchema, KioskSeqSchema } from './ids.ts';
+import { SaleAmount } from './money.ts';
+
+/** Kiosk to hub, answered by a sealed receipt. Retries repeat the body to the byte. */
+export const PurchaseRequest = Type.Object({
+  kiosk: KioskNoSchema,
+  seq: KioskSeqSchema,
+  kind: Type.Literal('account'),
+  amount: SaleAmount,
+  claim: Claim,
+});
+export type PurchaseRequest = Static<typeof PurchaseRequest>;

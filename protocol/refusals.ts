@@ -1,0 +1,49 @@
+/** Every reason to say no: its number, its words for the member and the teller, and whether trying again helps. */
+
+/** What the person at the kiosk may do next: nothing more, the same request again later, or a new sale. */
+export type Retry = 'never' | 'later' | 'new-sale';
+
+interface RefusalWords {
+  /** Number on printed receipts and in logs; never reused, also when a row is retired. */
+  readonly no: number;
+  readonly id: string;
+  readonly en: string;
+  /** What the teller or technician should know or do. */
+  readonly teller: string;
+  readonly retry: Retry;
+}
+
+/** Rows of decisions first (1xx money, 2xx card, 3xx kiosk and freshness), then messages that reached no decision (9xx). */
+export const refusals = {
+  'insufficient-funds': row(101, 'Saldo tidak cukup', 'Not enough balance', 'Member may deposit at any counter.', 'new-sale'),
+  'tap-limit': row(102, 'Melebihi batas sekali bayar tanpa PIN', 'Over the no-PIN limit per payment', 'Split the sale or pay cash; PIN payments come later.', 'new-sale'),
+  'day-limit': row(103, 'Melebihi batas harian tanpa PIN', 'Over the daily no-PIN limit', 'Member may pay again tomorrow, or in cash.', 'new-sale'),
+  'debit-cap': row(104, 'Koperasi anggota sedang dibatasi', "The member's cooperative is at its limit", 'Officers: the net debit cap of the card\'s cooperative is used up.', 'later'),
+  'too-soon': row(105, 'Baru saja membayar di sini, tunggu satu menit', 'Just paid here, wait a minute', 'One payment per card and kiosk a minute without PIN.', 'new-sale'),
+  'payout-short': row(106, 'Dana lapak tidak cukup', "The outlet's takings do not cover it", 'Nothing was moved; officers decide.', 'later'),
+  'card-unknown': row(201, 'Kartu tidak terdaftar', 'Card not registered', 'Issue or register the card at a counter.', 'never'),
+  'card-blocked': row(202, 'Kartu diblokir', 'Card is blocked', 'Member must go to a counter of the home cooperative.', 'never'),
+  'certificate-invalid': row(203, 'Kartu tidak terbukti asli', 'The card could not be verified', 'Tap again; if it repeats, keep the receipt number and call the hub.', 'new-sale'),
+  'certificate-malformed': row(204, 'Bukti kartu tidak sesuai', 'The card certificate does not fit the sale', 'Kiosk fault: call the hub operator.', 'new-sale'),
+  'slot-taken': row(205, 'Tap ini sudah pernah dipakai', 'This tap was already used', 'An alarm was raised; do not hand over goods for it.', 'new-sale'),
+  expired: row(301, 'Terlambat, silakan tap ulang', 'Too late, please tap again', 'The tap was older than 60 s when it reached the hub; nobody was charged.', 'new-sale'),
+  cancelled: row(302, 'Dibatalkan, tidak ada yang dibayar', 'Cancelled, nobody was charged', 'The sale is closed for good.', 'new-sale'),
+  'outlet-closed': row(303, 'Lapak ini sedang tidak aktif', 'This outlet is not active', 'Officers: the outlet is closed in the registry.', 'never'),
+  'tariff-unknown': row(304, 'Tarif tidak dikenal', 'Unknown tariff', 'Kiosk must fetch the current tariff.', 'later'),
+  'message-malformed': row(901, 'Pesan tidak dapat dibaca', 'Message could not be read', 'Kiosk fault: see the detail in the log.', 'never'),
+  'version-unknown': row(902, 'Versi tidak dikenal', 'Unknown protocol version', 'Update the kiosk or the hub.', 'never'),
+  'topic-unknown': row(903, 'Alamat pesan salah', 'Message to a wrong topic', 'An alarm was raised.', 'never'),
+  'body-differs': row(904, 'Permintaan sama, isi berbeda', 'Same request, different content', 'An alarm was raised; nobody was paid.', 'never'),
+  'not-yours': row(905, 'Bukan milik kiosk ini', 'Not from this kiosk', 'An alarm was raised.', 'never'),
+  'key-quota': row(906, 'Terlalu banyak kartu baru', 'Too many new cards', 'The quota of card keys for this kiosk is used up; an alarm was raised.', 'later'),
+  'hub-busy': row(907, 'Pusat sedang sibuk', 'The hub is busy', 'Nothing was decided; the kiosk asks again by itself.', 'later'),
+} as const satisfies Record<string, RefusalWords>;
+
+function row(no: number, id: string, en: string, teller: string, retry: Retry): RefusalWords {
+  return { no, id, en, teller, retry };
+}
+
+/** The name of a reason to say no. */
+export type Refusal = keyof typeof refusals;
+
+export const refusalNames = Object.keys(refusals) as Refusal[];
