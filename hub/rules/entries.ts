@@ -1,0 +1,63 @@
+/** What a decision may write: balanced entries of legs, and the guards judged with them inside the post. */
+import type { CardUid, CooperativeId, OutletId } from '../../protocol/ids.ts';
+import type { Outcome } from '../../protocol/receipt.ts';
+import type { Refusal } from '../../protocol/refusals.ts';
+import type { Account } from './accounts.ts';
+
+/** One line of an entry. Positive amounts are credits, negative ones debits, in rupiah. */
+export interface Leg {
+  readonly account: Account;
+  readonly amount: bigint;
+}
+
+/** What moved the money (TRUTH section 11, last line); later kinds of work add theirs. */
+export type Authority = 'card-certificate' | 'mirror' | 'two-officers';
+
+export type EntryKind = 'opening' | 'purchase' | 'void';
+
+export interface FeeShare {
+  readonly to: CooperativeId;
+  readonly amount: bigint;
+}
+
+export interface Entry {
+  readonly kind: EntryKind;
+  readonly authority: Authority;
+  readonly legs: readonly Leg[];
+  /** Whose balance the receipt shows. */
+  readonly payer: Account;
+  readonly fee: bigint;
+  readonly shares: readonly FeeShare[];
+}
+
+/** Conditions judged in array order together with the entry; the bounds of accountKinds are always judged. */
+export type Guard =
+  /** The card must be active in the ledger's own card table. */
+  | { readonly kind: 'card-active'; readonly card: CardUid }
+  /** No other approved account sale of this card at this kiosk within `seconds` before the post. */
+  | { readonly kind: 'pause'; readonly card: CardUid; readonly kiosk: number; readonly seconds: number }
+  /** Approved account sales of this card without PIN on this business date, this one included, stay within `max`. */
+  | { readonly kind: 'day'; readonly card: CardUid; readonly amount: bigint; readonly max: bigint }
+  /** The sum of this cooperative's positions after the entry stays within its net debit cap. */
+  | { readonly kind: 'cap'; readonly cooperative: CooperativeId; readonly max: bigint };
+
+/** A rule's word on a request, before the guards. */
+export type Verdict =
+  | { readonly approve: Entry; readonly guards: readonly Guard[] }
+  | { readonly refuse: Refusal; readonly outcome: Exclude<Outcome, 'approved'> };
+
+/** One place in a card's chain: filled once, by one occupant (TRUTH section 2). */
+export interface Slot {
+  readonly card: CardUid;
+  readonly keyVersion: number;
+  readonly tmc: number;
+}
+
+/** What a receipt says beside the decision itself. */
+export interface ReceiptFacts {
+  readonly amount: bigint;
+  readonly card: CardUid | null;
+  readonly issuer: CooperativeId | null;
+  readonly acquirer: CooperativeId | null;
+  readonly outlet: OutletId | null;
+}

@@ -1,0 +1,107 @@
+/** The ledger's port: its verbs, and nothing of the engine below it. */
+import type { CardUid, CooperativeId } from '../../protocol/ids.ts';
+import type { Account } from '../rules/accounts.ts';
+import type { EntryKind, ReceiptFacts, Slot, Verdict } from '../rules/entries.ts';
+
+/**
+ * Names one decision for ever. Origins below 2^24 are kiosk numbers; origin 2^24 + kiosk number holds the voids of that
+ * kiosk's sales under the same seq; 2^25 is the hub itself (opening balances).
+ */
+export interface DecisionKey {
+  readonly origin: number;
+  /** Below 2^24. */
+  readonly seq: number;
+}
+
+export const VOID_ORIGIN = 2 ** 24;
+export const HUB_ORIGIN = 2 ** 25;
+
+/** Asks for one decision. */
+export interface PostRequest {
+  readonly key: DecisionKey;
+  /** 32 hex digits over the request body; empty for a question without one (resolve, hub-made entries). */
+  readonly hash: string;
+  /** Hub time, milliseconds since 1970 UTC. */
+  readonly at: number;
+  readonly verdict: Verdict;
+  /** The card slot that a valid certificate proves; filled whatever the verdict. Null without a valid certificate. */
+  readonly slot: Slot | null;
+  readonly facts: ReceiptFacts;
+  /** The claim as verified, packed; kept with the entry. */
+  readonly evidence: Uint8Array | null;
+}
+
+export type Posting =
+  | {
+      readonly kind: 'decided';
+      /** JSON text of the Receipt, to the byte what the first answer was. */
+      readonly receipt: string;
+      /** True when the decision stood before this request. */
+      readonly duplicate: boolean;
+      /** True when a void of this sale stands. */
+      readonly voided: boolean;
+    }
+  /** The pair was decided for another body: nothing written but an alarm. */
+  | { readonly kind: 'body-differs' };
+
+export interface Alarm {
+  readonly at: number;
+  /** A short fixed name, for example `body-differs`, `slot-taken`, `topic-foreign`. */
+  readonly kind: string;
+  readonly kiosk: string;
+  /** A sentence for the operator. */
+  readonly detail: string;
+}
+
+export type CardStatus = 'active' | 'frozen' | 'replaced' | 'retired';
+
+/** What the ledger itself must know of a card to judge it inside the post. */
+export interface LedgerCard {
+  readonly uid: CardUid;
+  readonly status: CardStatus;
+  readonly keyVersion: number;
+  /** Highest counter seen; 4 after personalising. */
+  readonly tmc: number;
+}
+
+export interface Line {
+  readonly id: number;
+  readonly key: DecisionKey;
+  readonly kind: EntryKind;
+  readonly at: number;
+  readonly amount: bigint;
+  readonly balance: bigint;
+}
+
+export interface TrialBalance {
+  readonly entries: number;
+  /** Sum of all legs: zero, or the books are broken. */
+  readonly total: bigint;
+  readonly cooperatives: ReadonlyMap<CooperativeId, bigint>;
+  /** Pairs whose two positions do not cancel; empty, or the books are broken. */
+  readonly brokenPairs: readonly string[];
+  /** Accounts whose balance differs from their legs or breaks its bound; empty, or the books are broken. */
+  readonly brokenAccounts: readonly string[];
+}
+
+export interface Ledger {
+  /**
+   * Decides requests that arrive together in one durable commit, in the order of the calls. The same key and hash get the same
+   * answer; a failed guard declines that request only. Resolves after the commit reached the disk.
+   * @throws LedgerFault when the engine failed: nothing is known about the request then.
+   */
+  post(request: PostRequest): Promise<Posting>;
+  /**
+   * Cancels an account sale: without a decision it becomes `cancelled`; an approved one gets its void posted once, its
+   * decision stays (TRUTH section 1). Anything else is answered as it stands.
+   */
+  cancel(key: DecisionKey, at: number): Promise<Posting>;
+  putCard(card: LedgerCard): Promise<void>;
+  alarm(alarm: Alarm): Promise<void>;
+  alarms(limit: number): Promise<readonly Alarm[]>;
+  balances(accounts: readonly Account[]): Promise<readonly bigint[]>;
+  /** Newest first, walking the account's chain from `after` (a line id) or from its head (null). */
+  lines(account: Account, after: number | null, limit: number): Promise<readonly Line[]>;
+  trialBalance(): Promise<TrialBalance>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,71 @@
+/** The registry's port: cooperatives, members, cards, outlets, kiosks and tariffs; read from memory, written rarely. */
+import type { CardUid, CooperativeId, KioskName, KioskNo, MemberId, OutletId } from '../../protocol/ids.ts';
+import type { Tariff } from '../rules/tariffs.ts';
+import type { CardStatus } from './ledger.ts';
+
+export interface Cooperative {
+  readonly id: CooperativeId;
+  readonly name: string;
+  /** Most that its positions may sum to: what it may owe the others before settlement, in rupiah. */
+  readonly netDebitCap: bigint;
+}
+
+export interface Member {
+  readonly id: MemberId;
+  readonly cooperative: CooperativeId;
+  readonly name: string;
+}
+
+export interface Card {
+  readonly uid: CardUid;
+  /** Printed on the card. */
+  readonly number: string;
+  readonly issuer: CooperativeId;
+  readonly member: MemberId;
+  /** Version of key 1 on the card. */
+  readonly keyVersion: number;
+  readonly tmacKeyVersion: number;
+  readonly status: CardStatus;
+}
+
+export interface Outlet {
+  readonly id: OutletId;
+  readonly cooperative: CooperativeId;
+  readonly name: string;
+  readonly open: boolean;
+}
+
+export interface Kiosk {
+  readonly no: KioskNo;
+  readonly name: KioskName;
+  readonly outlet: OutletId;
+  /** Serial number of its certificate, lower-case hex; a connection with another is refused. */
+  readonly serial: string;
+  /** Public sealing key (P-256 point, 65 bytes): card keys are sealed to it. */
+  readonly sealingKey: Uint8Array;
+  /** Witness key, wrapped by the vault. */
+  readonly witness: Uint8Array;
+  readonly revoked: boolean;
+}
+
+export interface Registry {
+  cooperatives(): readonly Cooperative[];
+  cooperative(id: CooperativeId): Cooperative | undefined;
+  member(id: MemberId): Member | undefined;
+  card(uid: CardUid): Card | undefined;
+  outlet(id: OutletId): Outlet | undefined;
+  /** The kiosk that holds this name now; earlier enrolments of the name are found by number only. */
+  kiosk(name: KioskName): Kiosk | undefined;
+  kioskByNo(no: KioskNo): Kiosk | undefined;
+  kiosks(): readonly Kiosk[];
+  tariffs(): readonly Tariff[];
+  putCooperative(cooperative: Cooperative): void;
+  putMember(member: Member): void;
+  putCard(card: Card): void;
+  putOutlet(outlet: Outlet): void;
+  putTariff(tariff: Tariff): void;
+  /** Takes the next kiosk number, never given before, and stores the kiosk under it; the name moves to the new number. */
+  enrol(kiosk: Omit<Kiosk, 'no' | 'revoked'>): Kiosk;
+  revoke(no: KioskNo): void;
+  close(): void;
+}
