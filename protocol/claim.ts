@@ -1,4 +1,4 @@
-/** A claim: a card's certificate with the typed list of commands it covers, and the one list each kind of sale allows. */
+/** A claim: a card's certificate, the typed commands it covers, and the one list each kind of sale allows. */
 import { type Static, Type } from 'typebox';
 import { CardUidSchema, hexSchema } from './ids.ts';
 
@@ -43,7 +43,7 @@ export const Claim = Type.Object({
   /** The certificate (Transaction MAC value). */
   tmv: hexSchema(8),
   commands: Type.Array(CardCommand, { minItems: 1, maxItems: 8 }),
-  /** File 0F as read before the transaction, TMC (little-endian) ‖ TMV: evidence about the slot before (TRUTH section 2). */
+  /** File 0F as read before, TMC (little-endian) ‖ TMV: evidence about the slot before (TRUTH section 2). */
   before: hexSchema(12),
 });
 export type Claim = Static<typeof Claim>;
@@ -67,7 +67,8 @@ export interface AccountParts {
 export function readAccount(commands: readonly CardCommand[]): AccountParts | null {
   if (commands.length !== 4) return null;
   const [read, value, write, reader] = commands;
-  if (read?.ins !== 'AB' || read.file !== 1 || read.from !== 0 || read.count !== 4 || read.data.length !== 128) return null;
+  if (read?.ins !== 'AB' || read.file !== 1 || read.from !== 0 || read.count !== 4 || read.data.length !== 128)
+    return null;
   if (value?.ins !== '6C' || value.file !== 3) return null;
   if (write?.ins !== '8B' || write.file !== 1 || write.offset !== 0 || write.data.length !== 32) return null;
   if (reader?.ins !== 'C8') return null;
