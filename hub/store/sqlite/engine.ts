@@ -8,7 +8,7 @@ import { audit } from './audit.ts';
 import { openBooks } from './books.ts';
 import { openCards } from './cards.ts';
 import { openDatabase } from './database.ts';
-import { entryKey, openDecisions } from './decisions.ts';
+import { keyOf, openDecisions } from './decisions.ts';
 import { type Desk, judgeCancel, judgePost } from './judge.ts';
 
 /** One thing to write. */
@@ -46,16 +46,16 @@ const LIST_MAX = 1000;
 
 interface LegRow {
   readonly id: bigint;
-  readonly entry: bigint;
   readonly account: bigint;
   readonly amount: bigint;
   readonly previous: bigint;
   readonly balance: bigint;
+  readonly key: bigint;
   readonly kind: EntryKind;
   readonly at: bigint;
 }
 
-const LINE = `SELECT leg.*, entry.kind, entry.at FROM leg JOIN entry ON entry.id = leg.entry WHERE leg.id = ?`;
+const LINE = `SELECT leg.*, entry.key, entry.kind, entry.at FROM leg JOIN entry ON entry.id = leg.entry WHERE leg.id = ?`;
 const LEGS = `SELECT cooperative, kind, owner, amount FROM leg JOIN account ON account.id = leg.account
   WHERE leg.id >= ? AND leg.id < ? ORDER BY leg.id`;
 
@@ -169,7 +169,7 @@ export function openEngine({ path }: { readonly path: string }): Engine {
       const row = read(next);
       if (row === undefined) throw new Error(`the chain of an account is broken at leg ${next}`);
       const { amount, balance, kind } = row;
-      found.push({ id: next, key: entryKey(Number(row.entry)), kind, at: Number(row.at), amount, balance });
+      found.push({ id: next, key: keyOf(Number(row.key)), kind, at: Number(row.at), amount, balance });
       next = Number(row.previous);
     }
     return found;
