@@ -3,8 +3,7 @@ import { statSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import type { Account } from '../../rules/accounts.ts';
 import type { EntryKind, Leg } from '../../rules/entries.ts';
-import type { Alarm, DecisionKey, LedgerCard, Line, Posting, PostRequest, TrialBalance } from '../ledger.ts';
-import { audit } from './audit.ts';
+import type { Alarm, DecisionKey, LedgerCard, Line, Posting, PostRequest } from '../ledger.ts';
 import { openBooks } from './books.ts';
 import { openCards } from './cards.ts';
 import { openDatabase } from './database.ts';
@@ -33,7 +32,6 @@ export interface Engine {
   readonly balances: (accounts: readonly Account[]) => readonly bigint[];
   readonly lines: (account: Account, after: number | null, limit: number) => readonly Line[];
   readonly alarms: (limit: number) => readonly Alarm[];
-  readonly trialBalance: () => TrialBalance;
   /** Moves the write-ahead log into the file once it has grown; to be called between batches, after the answers left. */
   readonly tidy: () => void;
   readonly close: () => void;
@@ -191,7 +189,6 @@ export function openEngine({ path }: { readonly path: string }): Engine {
     balances: (accounts) => accounts.map((account) => books.peek(account).balance),
     lines,
     alarms: (limit) => sql.alarms.all(clamp(limit)) as Alarm[],
-    trialBalance: () => audit(db),
     tidy,
     close: () => db.close(),
   };
