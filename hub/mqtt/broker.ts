@@ -122,7 +122,13 @@ class Hooks {
       this.deps.receive(session, verdict.conversation, text, (answer) => session.answer(ack, answer));
       return false;
     }
-    if (verdict.kind === 'state' && packet.retain && decode(notices.kioskState.message, text).ok) return true;
+    if (verdict.kind === 'state' && packet.retain) {
+      const state = decode(notices.kioskState.message, text);
+      if (state.ok) {
+        session.hear(state.message.n);
+        return true;
+      }
+    }
     const why = verdict.kind === 'refused' ? verdict.why : 'state-malformed';
     this.deps.alarm(why, name, `published to ${packet.topic.slice(0, 120)} with quality ${packet.qos}`);
     const code = why === 'state-malformed' ? 'message-malformed' : 'topic-unknown';
