@@ -6,7 +6,7 @@ import type { Vault } from './vault.ts';
 
 export interface BeaconDeps {
   readonly vault: Pick<Vault, 'beacon'>;
-  readonly retain: (topic: string, text: string) => void;
+  readonly retain: (topic: string, text: string) => Promise<void>;
   /** Milliseconds since 1970 UTC. */
   readonly now: () => number;
   readonly random: (bytes: number) => Uint8Array;
@@ -17,26 +17,26 @@ export interface BeaconDeps {
 /**
  * Says that the hub is there and publishes each beacon as its ten seconds begin. Numbers (`n`) count what this hub said to
  * all since it started, not per connection: both messages are retained.
- * @returns says goodbye and stops.
+ * @returns stops and says goodbye; resolves when the goodbye was written.
  */
-export function startBeacon(deps: BeaconDeps, software: string): () => void {
+export function startBeacon(deps: BeaconDeps, software: string): () => Promise<void> {
   const session = Buffer.from(deps.random(8)).toString('hex');
   let said = 0;
   const say = <Body>(topic: string, body: Body) => {
     said++;
-    deps.retain(topic, encode({ id: `${session}-${said.toString(36)}`, at: deps.now(), n: said, body }));
+    return deps.retain(topic, encode({ id: `${session}-${said.toString(36)}`, at: deps.now(), n: said, body }));
   };
   const state = (online: boolean) => say<HubState>(HUB_STATE_TOPIC, { session, online, software });
   let callOff = () => {};
   const beat = () => {
     const slot = Math.floor(deps.now() / 1000 / BEACON_SECONDS);
-    say<Beacon>(BEACON_TOPIC, { slot, value: Buffer.from(deps.vault.beacon(slot)).toString('hex') });
+    void say<Beacon>(BEACON_TOPIC, { slot, value: Buffer.from(deps.vault.beacon(slot)).toString('hex') });
     callOff = deps.later(beat, (slot + 1) * BEACON_SECONDS * 1000 - deps.now());
   };
-  state(true);
+  void state(true);
   beat();
   return () => {
     callOff();
-    state(false);
+    return state(false);
   };
 }

@@ -40,8 +40,8 @@ export interface BrokerOptions {
 export interface Broker {
   readonly port: number;
   readonly benchTcpPort: number | undefined;
-  /** Publishes a retained message of the hub. */
-  retain(topic: string, text: string): void;
+  /** Publishes a retained message of the hub; resolves when every kiosk that listens has been written to. */
+  retain(topic: string, text: string): Promise<void>;
   /** Closes the live connection of a kiosk, if there is one. */
   drop(name: KioskName): void;
   /** Names of the kiosks connected now with the serial of the certificate each came with. */
@@ -222,14 +222,14 @@ export async function openBroker(deps: BrokerDeps, options: BrokerOptions): Prom
   return {
     port: tls.port,
     benchTcpPort: tcp?.port,
-    retain(topic, text) {
-      aedes.publish(
-        { cmd: 'publish', topic, payload: Buffer.from(text), qos: 1, retain: true, dup: false },
-        (error) => {
+    retain: (topic, text) =>
+      new Promise((resolve) => {
+        const packet = { cmd: 'publish', topic, payload: Buffer.from(text), qos: 1, retain: true, dup: false } as const;
+        aedes.publish(packet, (error) => {
           if (error) deps.log.error({ err: error, topic }, 'retained message not published');
-        },
-      );
-    },
+          resolve();
+        });
+      }),
     drop: (name) => clientsOf(aedes)[name]?.close(),
     online: () => hooks.online,
     async close() {
