@@ -92,8 +92,12 @@ function insertTariff(db: Database.Database, tariff: Tariff): void {
 export function openRegistry({ path }: { readonly path: string }): Registry {
   const db = openDatabase(path, 'registry.sql');
   db.pragma('foreign_keys = ON');
-  const { cooperatives, members, cards, outlets, kiosks, tariffs } = load(db);
+  const loaded = load(db);
+  const { cooperatives, members, cards, outlets, kiosks, tariffs } = loaded;
   const named = new Map<KioskName, Kiosk>([...kiosks.values()].map((kiosk) => [kiosk.name, kiosk]));
+  // SQLite counts the commits of other connections only.
+  const othersCommits = () => db.pragma('data_version', { simple: true });
+  let seen = othersCommits();
 
   function enrol(given: Omit<Kiosk, 'no' | 'revoked'>): Kiosk {
     const { name, outlet, serial, sealingKey, witness } = given;
@@ -111,6 +115,20 @@ export function openRegistry({ path }: { readonly path: string }): Registry {
     const revoked = { ...kiosk, revoked: true };
     kiosks.set(no, revoked);
     if (named.get(kiosk.name) === kiosk) named.set(kiosk.name, revoked);
+  }
+
+  function refresh(): boolean {
+    const now = othersCommits();
+    if (now === seen) return false;
+    seen = now;
+    const fresh: Record<string, Map<unknown, unknown>> = { ...load(db) };
+    for (const [name, rows] of Object.entries<Map<unknown, unknown>>({ ...loaded })) {
+      rows.clear();
+      for (const [key, row] of fresh[name] ?? []) rows.set(key, row);
+    }
+    named.clear();
+    for (const kiosk of kiosks.values()) named.set(kiosk.name, kiosk);
+    return true;
   }
 
   return {
@@ -146,6 +164,7 @@ export function openRegistry({ path }: { readonly path: string }): Registry {
     },
     enrol,
     revoke,
+    refresh,
     close: () => db.close(),
   };
 }
