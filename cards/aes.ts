@@ -4,7 +4,7 @@ import { createCipheriv, createDecipheriv, timingSafeEqual } from 'node:crypto';
 export const BLOCK = 16;
 const ZERO = new Uint8Array(BLOCK);
 
-/** Doubles in GF(2^128): how CMAC's subkeys follow from E(K, 0) and from each other (RFC 4493 section 2.3). */
+/** Doubles in GF(2^128): CMAC's subkey K1 is the double of E(K, 0), K2 that of K1 (RFC 4493 section 2.3). */
 export function double(block: Uint8Array): Uint8Array {
   const out = new Uint8Array(BLOCK);
   let carry = 0;
@@ -15,12 +15,6 @@ export function double(block: Uint8Array): Uint8Array {
   }
   out[BLOCK - 1] = (out[BLOCK - 1] ?? 0) ^ (carry * 0x87);
   return out;
-}
-
-/** The CMAC subkeys K1 and K2 (RFC 4493 section 2.3). */
-export function subkeys(key: Uint8Array): { k1: Uint8Array; k2: Uint8Array } {
-  const k1 = double(createCipheriv('aes-128-ecb', key, null).update(ZERO));
-  return { k1, k2: double(k1) };
 }
 
 /** Xors `from` into `into`, starting at `at`, for as many bytes as `from` has. */

@@ -1,0 +1,102 @@
+/** The emulated card's memory: keys, files and who may do what with them (CARDS section 3.6). */
+import { concat, lsb } from './cardcrypto.ts';
+
+export type CardMode = 'plain' | 'mac' | 'full';
+
+interface Guarded {
+  /** Wire bytes: ReadWrite‖Change, Read‖Write. */
+  access: readonly [number, number];
+  mode: CardMode;
+}
+export interface StandardFile extends Guarded {
+  readonly kind: 'standard';
+  content: Uint8Array;
+}
+export interface ValueFile extends Guarded {
+  readonly kind: 'value';
+  lower: number;
+  upper: number;
+  value: number;
+}
+export interface CyclicFile extends Guarded {
+  readonly kind: 'cyclic';
+  readonly recordSize: number;
+  /** One slot more than can be read: the card writes the next record there. */
+  readonly slots: number;
+  /** Oldest first. */
+  records: readonly Uint8Array[];
+}
+export interface TmacFile extends Guarded {
+  readonly kind: 'tmac';
+  readonly key: Uint8Array;
+  readonly keyVersion: number;
+  tmc: number;
+  tmv: Uint8Array;
+  tmriPrev: Uint8Array;
+}
+export type CardFile = StandardFile | ValueFile | CyclicFile | TmacFile;
+
+export interface CardKey {
+  key: Uint8Array;
+  version: number;
+}
+
+/** Everything that survives when the card leaves the field. */
+export interface CardMemory {
+  readonly uid: Uint8Array;
+  readonly dfName: Uint8Array;
+  readonly keys: CardKey[];
+  readonly files: Map<number, CardFile>;
+  /** Authentications that failed since the last good one. */
+  failures: number;
+  /** From this many on the card answers 91AD. */
+  failureLimit: number;
+}
+
+export type Deed = 'read' | 'write' | 'take' | 'add' | 'reader id';
+
+const FREE = 0xe;
+const NO_AUTHENTICATION = 0xae;
+const PERMISSION_DENIED = 0x9d;
+
+/** The keys that may do a deed: Debit with the Read key, Credit with the ReadWrite key only. */
+function keysFor({ access: [first, second] }: CardFile, deed: Deed): number[] {
+  const readWrite = first >> 4;
+  const read = second >> 4;
+  const write = second & 0x0f;
+  if (deed === 'read') return [read, readWrite];
+  if (deed === 'write') return [write, readWrite];
+  if (deed === 'take') return [read, write, readWrite];
+  return [readWrite];
+}
+
+/** How the command must be protected, or the error byte. Access that is free only is plain, also inside a session. */
+export function permit(file: CardFile, deed: Deed, keyNo: number | null): CardMode | number {
+  const keys = keysFor(file, deed);
+  if (keyNo !== null && keys.includes(keyNo)) return file.mode;
+  if (keys.includes(FREE)) return 'plain';
+  return keyNo === null ? NO_AUTHENTICATION : PERMISSION_DENIED;
+}
+
+export const tmacFile = (memory: CardMemory): TmacFile | null => {
+  const file = memory.files.get(0x0f);
+  return file?.kind === 'tmac' ? file : null;
+};
+
+const typeBytes = { standard: 0x00, value: 0x02, cyclic: 0x04, tmac: 0x05 } as const;
+const modeBytes = { plain: 0x00, mac: 0x01, full: 0x03 } as const;
+
+/** The answer of GetFileSettings. */
+export function settingsOf(file: CardFile): Uint8Array {
+  const common = concat([typeBytes[file.kind], modeBytes[file.mode]], file.access);
+  switch (file.kind) {
+    case 'standard':
+      return concat(common, lsb(file.content.length, 3));
+    case 'value':
+      return concat(common, lsb(file.lower, 4), lsb(file.upper, 4), new Uint8Array(5));
+    case 'cyclic':
+      return concat(common, lsb(file.recordSize, 3), lsb(file.slots, 3), lsb(file.records.length, 3));
+    case 'tmac':
+      return concat(common, [0x02, file.keyVersion]);
+  }
+}
