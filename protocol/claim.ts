@@ -67,7 +67,8 @@ export interface AccountParts {
 export function readAccount(commands: readonly CardCommand[]): AccountParts | null {
   if (commands.length !== 4) return null;
   const [read, value, write, reader] = commands;
-  if (read?.ins !== 'AB' || read.file !== 1 || read.from !== 0 || read.count !== 4 || read.data.length !== 128) return null;
+  if (read?.ins !== 'AB' || read.file !== 1 || read.from !== 0 || read.count !== 4 || read.data.length !== 128)
+    return null;
   if (value?.ins !== '6C' || value.file !== 3) return null;
   if (write?.ins !== '8B' || write.file !== 1 || write.offset !== 0 || write.data.length !== 32) return null;
   if (reader?.ins !== 'C8') return null;

@@ -54,8 +54,13 @@ export type Decoded<Body> =
 
 /** JSON text of a message; fields in a fixed order. */
 export function encode<Body>(envelope: Envelope<Body>): string {
-  const { id, at, n, replyTo, body } = envelope;
-  return JSON.stringify({ v: PROTOCOL_VERSION, id, at, n, replyTo, body });
+  return encodeAround(envelope, JSON.stringify(envelope.body));
+}
+
+/** JSON text of a message around a body that is JSON text already and must stay so to the byte. */
+export function encodeAround({ id, at, n, replyTo }: Omit<Envelope<unknown>, 'body'>, body: string): string {
+  const head = JSON.stringify({ v: PROTOCOL_VERSION, id, at, n, replyTo });
+  return `${head.slice(0, -1)},"body":${body}}`;
 }
 
 /** Reads a message of a kind. Unknown fields are ignored, an unknown major version is refused. */

@@ -13,7 +13,7 @@ export const Outcome = Type.Union([
 ]);
 export type Outcome = Static<typeof Outcome>;
 
-export const RefusalSchema = Type.Union(refusalNames.map((name: Refusal) => Type.Literal(name)));
+export const RefusalSchema = Type.Unsafe<Refusal>(Type.Union(refusalNames.map((name) => Type.Literal(name))));
 
 /** A part of the fee and who earned it. */
 export const Share = Type.Object({ to: CooperativeIdSchema, amount: Rupiah });

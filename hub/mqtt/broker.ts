@@ -1,0 +1,232 @@
+/** The embedded broker: aedes behind mutual TLS, with the door, the byte guard and the access rules in front of it. */
+import type { KeyObject } from 'node:crypto';
+import { Aedes, type AuthenticateError, type Client, type ConnectPacket, type PublishPacket } from 'aedes';
+import type { Logger } from 'pino';
+import { decode } from '../../protocol/envelope.ts';
+import type { KioskName } from '../../protocol/ids.ts';
+import { notices, stateTopic } from '../../protocol/topics.ts';
+import type { RaiseAlarm } from '../alarms.ts';
+import type { HubMetrics } from '../metrics.ts';
+import type { Kiosk, Registry } from '../store/registry.ts';
+import { type ConnectVerdict, judgeConnect, judgePublish, mayHear, maySubscribe } from './access.ts';
+import { BadVisits } from './door.ts';
+import type { Ack } from './frames.ts';
+import { guardSocket } from './guard.ts';
+import { type Incoming, listenTcp, listenTls } from './listeners.ts';
+import { idOf, type Receive, refusalAnswer } from './router.ts';
+import { type BrokerClient, Session } from './session.ts';
+
+export interface BrokerDeps {
+  readonly registry: Pick<Registry, 'kiosk'>;
+  readonly receive: Receive;
+  readonly alarm: RaiseAlarm;
+  readonly metrics: HubMetrics;
+  readonly log: Logger;
+  /** Milliseconds since 1970 UTC. */
+  readonly now: () => number;
+  readonly random: (bytes: number) => Uint8Array;
+  /** Runs something after so many milliseconds; returns how to call it off. */
+  readonly later: (run: () => void, ms: number) => () => void;
+}
+
+export interface BrokerOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly tls: { readonly key: KeyObject; readonly certificate: string; readonly ca: string };
+  /** Port of a listener without TLS on the loopback address, where a client is who it says: for measurements only. */
+  readonly benchTcpPort?: number | undefined;
+}
+
+export interface Broker {
+  readonly port: number;
+  readonly benchTcpPort: number | undefined;
+  /** Publishes a retained message of the hub. */
+  retain(topic: string, text: string): void;
+  /** Closes the live connection of a kiosk, if there is one. */
+  drop(name: KioskName): void;
+  /** Names of the kiosks connected now with the serial of the certificate each came with. */
+  online(): ReadonlyMap<KioskName, string>;
+  close(): Promise<void>;
+}
+
+const CONNECT_TIMEOUT_MS = 5000;
+
+/** MQTT 3.1.1 table 3.1: 2 = identifier rejected, 5 = not authorised. */
+function refusalOf(verdict: ConnectVerdict): AuthenticateError {
+  return Object.assign(new Error(`refused at the door: ${verdict}`), {
+    returnCode: verdict === 'name-differs' ? 2 : 5,
+  }) as AuthenticateError;
+}
+
+/** Everything the hooks of one broker share. */
+class Hooks {
+  readonly deps: BrokerDeps;
+  readonly visits: BadVisits;
+  readonly sessions = new WeakMap<Client, Session>();
+  readonly online = new Map<KioskName, string>();
+  /** How each connection that is still open came in, and what its CONNECT was found to be. */
+  readonly incoming = new WeakMap<object, Incoming>();
+  readonly #verdicts = new WeakMap<Client, { verdict: ConnectVerdict; kiosk: Kiosk | undefined }>();
+
+  constructor(deps: BrokerDeps) {
+    this.deps = deps;
+    this.visits = new BadVisits(deps.now);
+  }
+
+  preConnect(client: Client, packet: ConnectPacket): void {
+    const incoming = this.incoming.get(client.conn);
+    const kiosk = this.deps.registry.kiosk(packet.clientId as KioskName);
+    // The measuring listener has no certificates: there a client is the kiosk that it names.
+    const identity = incoming?.identity ?? { name: packet.clientId, serial: kiosk?.serial ?? '' };
+    const { clientId, clean = false, protocolVersion = 0, will } = packet;
+    const facts = { clientId, clean, protocolVersion, will: will ? { topic: will.topic, qos: will.qos } : null };
+    this.#verdicts.set(client, { verdict: judgeConnect(facts, identity, kiosk), kiosk });
+  }
+
+  authenticate(client: Client): AuthenticateError | null {
+    const judged = this.#verdicts.get(client);
+    if (judged === undefined) throw new Error('authenticate before preConnect');
+    const { verdict, kiosk } = judged;
+    const incoming = this.incoming.get(client.conn);
+    if (verdict !== 'welcome' || kiosk === undefined) {
+      this.deps.metrics.refusedConnections.inc({ why: verdict });
+      this.deps.log.warn({ certificate: incoming?.identity?.name, clientId: client.id, why: verdict }, 'kiosk refused');
+      if (verdict === 'name-differs') {
+        this.deps.alarm('name-foreign', incoming?.identity?.name ?? '-', `came with the client id ${client.id}`);
+      }
+      this.blame(client);
+      return refusalOf(verdict);
+    }
+    incoming?.guard.accept();
+    const mark = Buffer.from(this.deps.random(6)).toString('base64url');
+    this.sessions.set(client, new Session(client as BrokerClient, kiosk, mark, this.deps.now));
+    return null;
+  }
+
+  /** Notes a bad visit of the certificate that this connection came with. */
+  blame(client: Client): void {
+    const identity = this.incoming.get(client.conn)?.identity;
+    if (identity) this.visits.note(identity.serial);
+  }
+
+  /** True when aedes may route the packet; otherwise it was taken over here, answer and acknowledgement included. */
+  publish(client: Client, packet: PublishPacket): boolean {
+    const session = this.sessions.get(client);
+    if (session === undefined) throw new Error('publish before connect');
+    const { name } = session.kiosk;
+    const ack: Ack | null =
+      packet.qos === 0 ? null : { type: packet.qos === 1 ? 'puback' : 'pubrec', packetId: packet.messageId ?? 0 };
+    const verdict = judgePublish(name, packet);
+    const text = packet.payload.toString();
+    if (verdict.kind === 'conversation') {
+      this.deps.receive(session, verdict.conversation, text, (answer) => session.answer(ack, answer));
+      return false;
+    }
+    if (verdict.kind === 'state' && packet.retain && decode(notices.kioskState.message, text).ok) return true;
+    const why = verdict.kind === 'refused' ? verdict.why : 'state-malformed';
+    this.deps.alarm(why, name, `published to ${packet.topic.slice(0, 120)} with quality ${packet.qos}`);
+    const code = why === 'state-malformed' ? 'message-malformed' : 'topic-unknown';
+    const answer = refusalAnswer(code, `${why}: ${packet.topic}`, idOf(text));
+    // Later, because the parser that is being called from here must not be entered again.
+    queueMicrotask(() => session.answer(ack, answer));
+    return false;
+  }
+
+  /** A will whose client is gone: only a state that its own kiosk may have left. */
+  strayWill(packet: PublishPacket): boolean {
+    const name = /^simpul\/v1\/([a-z][a-z0-9-]{0,22})\/state$/.exec(packet.topic)?.[1] as KioskName | undefined;
+    return name !== undefined && packet.topic === stateTopic(name) && this.deps.registry.kiosk(name) !== undefined;
+  }
+}
+
+async function makeAedes(hooks: Hooks): Promise<Aedes> {
+  const { deps, sessions, online } = hooks;
+  const aedes = await Aedes.createBroker({
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    maxTopicLevels: 8,
+    drainTimeout: 10_000,
+    queueLimit: 16,
+    maxClientsIdLength: 23,
+    preConnect(client, packet, callback) {
+      hooks.preConnect(client, packet);
+      callback(null, true);
+    },
+    authenticate(client, _username, _password, callback) {
+      const error = hooks.authenticate(client);
+      callback(error, error === null);
+    },
+    authorizePublish(client, packet, callback) {
+      if (client === null || client.closed || packet.cmd !== 'publish') {
+        const allowed = client === null ? hooks.strayWill(packet) : packet.topic === stateTopic(client.id as KioskName);
+        return callback(allowed ? null : new Error('a will may speak only for its own kiosk'));
+      }
+      if (hooks.publish(client, packet)) callback(null);
+    },
+    authorizeSubscribe(client, subscription, callback) {
+      const allowed = maySubscribe(client.id as KioskName, subscription.topic) && subscription.qos < 2;
+      if (!allowed) deps.alarm('filter-foreign', client.id, `subscribed to ${subscription.topic.slice(0, 120)}`);
+      callback(null, allowed ? subscription : null);
+    },
+    authorizeForward(client, packet) {
+      return mayHear(client.id as KioskName, packet.topic) ? packet : null;
+    },
+  });
+  aedes.on('clientReady', (client) => {
+    const session = sessions.get(client);
+    if (session !== undefined) online.set(session.kiosk.name, session.kiosk.serial);
+    deps.metrics.kiosksOnline.set(online.size);
+  });
+  aedes.on('clientDisconnect', (client) => {
+    if (aedes.clients[client.id] === undefined) online.delete(client.id as KioskName);
+    deps.metrics.kiosksOnline.set(online.size);
+  });
+  const onError = (client: Client, error: Error) => {
+    deps.log.info({ clientId: client.id, why: error.message }, 'connection failed');
+    if (sessions.has(client) && isProtocolError(error)) hooks.blame(client);
+  };
+  aedes.on('clientError', onError);
+  aedes.on('connectionError', onError);
+  return aedes;
+}
+
+/** A lost network is nobody's fault; a broken frame is the sender's. */
+function isProtocolError(error: Error): boolean {
+  return !('syscall' in error) && !/timeout|not arrive in time|closed/i.test(error.message);
+}
+
+/** Opens the listeners and the broker behind them. */
+export async function openBroker(deps: BrokerDeps, options: BrokerOptions): Promise<Broker> {
+  const hooks = new Hooks(deps);
+  const aedes = await makeAedes(hooks);
+  const clients = aedes as unknown as { readonly clients: Record<string, Client | undefined> };
+  const admit = (incoming: Incoming) => {
+    hooks.incoming.set(incoming.socket, incoming);
+    guardSocket(incoming.socket, incoming.guard, (verdict) => {
+      deps.metrics.refusedConnections.inc({ why: verdict });
+      if (incoming.identity !== null) hooks.visits.note(incoming.identity.serial);
+      incoming.socket.destroy();
+    });
+    aedes.handle(incoming.socket);
+  };
+  const tls = await listenTls(deps, hooks.visits, options, admit);
+  const tcp = options.benchTcpPort === undefined ? undefined : await listenTcp(options.benchTcpPort, admit);
+  return {
+    port: tls.port,
+    benchTcpPort: tcp?.port,
+    retain(topic, text) {
+      aedes.publish(
+        { cmd: 'publish', topic, payload: Buffer.from(text), qos: 1, retain: true, dup: false },
+        (error) => {
+          if (error) deps.log.error({ err: error, topic }, 'retained message not published');
+        },
+      );
+    },
+    drop: (name) => clients.clients[name]?.close(),
+    online: () => hooks.online,
+    async close() {
+      const closed = [tls.close(), tcp?.close()];
+      await new Promise<void>((resolve) => aedes.close(resolve));
+      await Promise.all(closed);
+    },
+  };
+}

@@ -1,0 +1,127 @@
+/** The sockets: mutual TLS 1.3 behind the door, and a bare one on the loopback address for measurements. */
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
+import type { Identity } from './access.ts';
+import type { BrokerDeps, BrokerOptions } from './broker.ts';
+import { BadVisits, SlowLanes } from './door.ts';
+import { type Guard, makeGuard } from './guard.ts';
+
+/** A connection on its way to the broker. */
+export interface Incoming {
+  readonly socket: Socket;
+  readonly guard: Guard;
+  /** From the verified certificate; null on the measuring listener. */
+  readonly identity: Identity | null;
+}
+
+interface Listener {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+const HANDSHAKE_MS = 5000;
+/** Connections without a finished handshake; beyond, the oldest is let go. */
+const UNKNOWN_MAX = 2048;
+
+const placeOf = (socket: Socket) => `${socket.remoteAddress} ${socket.remotePort}`;
+
+async function listen(server: Server, port: number, host: string): Promise<Listener> {
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        for (const socket of sockets) socket.destroy();
+      }),
+  };
+}
+
+/** Listens for kiosks: TLS 1.3, a certificate of our CA, and the door's count of bad visits. */
+export async function listenTls(
+  deps: BrokerDeps,
+  visits: BadVisits,
+  { host, port, tls }: BrokerOptions,
+  admit: (incoming: Incoming) => void,
+): Promise<Listener> {
+  const secured = createTlsServer({
+    key: tls.key.export({ type: 'pkcs8', format: 'pem' }),
+    cert: tls.certificate,
+    ca: tls.ca,
+    requestCert: true,
+    rejectUnauthorized: true,
+    minVersion: 'TLSv1.3',
+    handshakeTimeout: HANDSHAKE_MS,
+    sessionIdContext: 'simpul-1',
+  });
+  const front = createServer({ pauseOnConnect: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 });
+  watchDoor(deps, front, secured);
+  secured.on('secureConnection', (socket) => {
+    // Errors of a socket that nobody has taken over yet must not end the process.
+    socket.on('error', () => undefined);
+    const identity = identityOf(socket);
+    if (identity === null || visits.shut(identity.serial)) {
+      deps.metrics.refusedConnections.inc({ why: identity === null ? 'certificate-unreadable' : 'too-often' });
+      socket.destroy();
+      return;
+    }
+    admit({ socket, guard: makeGuard(), identity });
+  });
+  return listen(front, port, host);
+}
+
+/** Reads the certificate, also of a resumed session; null if it lacks a name. */
+function identityOf(socket: TLSSocket): Identity | null {
+  const { subject, serialNumber } = socket.getPeerCertificate();
+  return typeof subject?.CN === 'string' ? { name: subject.CN, serial: serialNumber.toLowerCase() } : null;
+}
+
+function watchDoor(deps: BrokerDeps, front: Server, secured: TlsServer): void {
+  const lanes = new SlowLanes(new BadVisits(deps.now), deps.later);
+  /** Connections without a finished handshake, oldest first, with what to call when it ends. */
+  const unknown = new Map<string, { raw: Socket; ended: (good: boolean) => void }>();
+  const end = (place: string, good: boolean) => {
+    const entry = unknown.get(place);
+    unknown.delete(place);
+    entry?.ended(good);
+  };
+  front.on('connection', (raw) => {
+    const place = placeOf(raw);
+    raw.on('error', () => undefined);
+    raw.on('close', () => end(place, false));
+    const ended = lanes.arrive(raw.remoteAddress ?? '', {
+      enter: () => secured.emit('connection', raw),
+      leave: () => raw.destroy(),
+    });
+    unknown.set(place, { raw, ended });
+    if (unknown.size > UNKNOWN_MAX) {
+      for (const { raw: oldest } of unknown.values()) {
+        oldest.destroy();
+        break;
+      }
+    }
+  });
+  secured.on('secureConnection', (socket) => end(placeOf(socket), true));
+  secured.on('tlsClientError', (error, socket) => {
+    deps.metrics.refusedConnections.inc({ why: 'handshake' });
+    deps.log.info({ address: socket.remoteAddress, why: error.message }, 'handshake failed');
+    socket.destroy();
+  });
+}
+
+/** Listens without TLS for measurements; the loopback address is not a parameter. */
+export async function listenTcp(port: number, admit: (incoming: Incoming) => void): Promise<Listener> {
+  const server = createServer({ noDelay: true }, (socket) => admit({ socket, guard: makeGuard(), identity: null }));
+  return listen(server, port, '127.0.0.1');
+}

@@ -1,0 +1,112 @@
+/** Postings: THE table from a kind of transaction to its balanced legs (TRUTH section 11). */
+import { type CooperativeId, type MemberId, type OutletId, PLATFORM } from '../../protocol/ids.ts';
+import type { Account } from './accounts.ts';
+import type { Entry, EntryKind, FeeShare, Leg } from './entries.ts';
+
+export interface PurchaseFigures {
+  readonly issuer: CooperativeId;
+  readonly member: MemberId;
+  readonly acquirer: CooperativeId;
+  readonly outlet: OutletId;
+  readonly amount: bigint;
+  readonly fee: bigint;
+  /** Parts of the fee, one a cooperative; they sum to the fee. */
+  readonly shares: readonly FeeShare[];
+}
+
+export interface OpeningFigures {
+  readonly cooperative: CooperativeId;
+  readonly member: MemberId;
+  readonly amount: bigint;
+}
+
+interface Figures {
+  readonly opening: OpeningFigures;
+  readonly purchase: PurchaseFigures;
+  /** The entry to undo. */
+  readonly void: Entry;
+}
+
+const memberOf = (cooperative: CooperativeId, owner: MemberId): Account => ({ cooperative, kind: 'member', owner });
+const payoutOf = (cooperative: CooperativeId, owner: OutletId): Account => ({ cooperative, kind: 'payout', owner });
+const incomeOf = (cooperative: CooperativeId): Account => ({ cooperative, kind: 'fee-income', owner: '-' });
+const bankOf = (cooperative: CooperativeId): Account => ({ cooperative, kind: 'bank', owner: '-' });
+const position = (books: CooperativeId, toward: CooperativeId): Account => ({
+  cooperative: books,
+  kind: 'position',
+  owner: toward,
+});
+
+const credit = (account: Account, amount: bigint): Leg => ({ account, amount });
+const debit = (account: Account, amount: bigint): Leg => ({ account, amount: -amount });
+const shareOf = (shares: readonly FeeShare[], to: CooperativeId) => shares.find((s) => s.to === to)?.amount ?? 0n;
+
+/**
+ * One row a kind, legs in the order of TRUTH's table; the same account may stand twice there, as in the treasurer's books.
+ * Legs of zero rupiah are left out.
+ */
+const table: { readonly [Kind in EntryKind]: (figures: Figures[Kind]) => readonly Leg[] } = {
+  opening: ({ cooperative, member, amount }) => [
+    debit(bankOf(cooperative), amount),
+    credit(memberOf(cooperative, member), amount),
+  ],
+  purchase: (sale) => (sale.issuer === sale.acquirer ? onUs(sale) : offUs(sale)),
+  void: ({ legs }) => legs.map(({ account, amount }) => ({ account, amount: -amount })),
+};
+
+function onUs({ issuer, member, outlet, amount, fee, shares }: PurchaseFigures): Leg[] {
+  const platform = shareOf(shares, PLATFORM);
+  return [
+    debit(memberOf(issuer, member), amount),
+    credit(payoutOf(issuer, outlet), amount - fee),
+    credit(incomeOf(issuer), shareOf(shares, issuer)),
+    credit(position(issuer, PLATFORM), platform),
+    debit(position(PLATFORM, issuer), platform),
+    credit(incomeOf(PLATFORM), platform),
+  ];
+}
+
+function offUs({ issuer, member, acquirer, outlet, amount, fee, shares }: PurchaseFigures): Leg[] {
+  const [own, issuers, platform] = [shareOf(shares, acquirer), shareOf(shares, issuer), shareOf(shares, PLATFORM)];
+  return [
+    debit(position(acquirer, issuer), amount),
+    credit(payoutOf(acquirer, outlet), amount - fee),
+    credit(incomeOf(acquirer), own),
+    credit(position(acquirer, issuer), issuers),
+    credit(position(acquirer, PLATFORM), platform),
+    debit(memberOf(issuer, member), amount),
+    credit(position(issuer, acquirer), amount),
+    debit(position(issuer, acquirer), issuers),
+    credit(incomeOf(issuer), issuers),
+    debit(position(PLATFORM, acquirer), platform),
+    credit(incomeOf(PLATFORM), platform),
+  ];
+}
+
+const entered = <Kind extends EntryKind>(kind: Kind, figures: Figures[Kind]): Leg[] =>
+  table[kind](figures).filter((leg) => leg.amount !== 0n);
+
+/**
+ * A purchase from the member's account.
+ * @throws RangeError if the parts of the fee do not fit: a bug of the caller, which would break the books.
+ */
+export function purchaseEntry(figures: PurchaseFigures): Entry {
+  const { issuer, acquirer, member, amount, fee, shares } = figures;
+  const sum = shares.reduce((total, share) => total + share.amount, 0n);
+  const known = shares.every(({ to }) => to === issuer || to === acquirer || to === PLATFORM);
+  if (sum !== fee || !known || fee > amount || fee < 0n) throw new RangeError('the parts do not make up the fee');
+  if (issuer === PLATFORM || acquirer === PLATFORM) throw new RangeError('the platform has no members and no outlets');
+  const payer = memberOf(issuer, member);
+  return { kind: 'purchase', authority: 'card-certificate', legs: entered('purchase', figures), payer, fee, shares };
+}
+
+/** A member's opening balance: money that already lies at the cooperative's bank. */
+export function openingEntry(figures: OpeningFigures): Entry {
+  const payer = memberOf(figures.cooperative, figures.member);
+  return { kind: 'opening', authority: 'two-officers', legs: entered('opening', figures), payer, fee: 0n, shares: [] };
+}
+
+/** The mirror of an entry: every leg back, in the same order, the fee given back with it. */
+export function voidEntry(original: Entry): Entry {
+  return { ...original, kind: 'void', authority: 'mirror', legs: entered('void', original) };
+}
