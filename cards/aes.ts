@@ -17,6 +17,14 @@ export function double(block: Uint8Array): Uint8Array {
   return out;
 }
 
+/**
+ * The same bytes as a plain Uint8Array: a Buffer's `slice` shares its bytes where every other array's copies them, so none
+ * leaves this room.
+ */
+export function bare(buffer: Buffer): Uint8Array {
+  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length);
+}
+
 /** Xors `from` into `into`, starting at `at`, for as many bytes as `from` has. */
 export function xorInto(into: Uint8Array, from: Uint8Array, at = 0): void {
   for (let i = 0; i < from.length; i++) into[at + i] = (into[at + i] ?? 0) ^ (from[i] ?? 0);
@@ -38,7 +46,7 @@ export function cmac(key: Uint8Array, message: Uint8Array): Uint8Array {
   const k1 = double(zero);
   xorInto(padded, whole ? k1 : double(k1), padded.length - BLOCK);
   xorInto(padded, zero);
-  return cipher.update(padded).subarray(-BLOCK);
+  return bare(cipher.update(padded).subarray(-BLOCK));
 }
 
 /** The 8 bytes of a CMAC that cards send: those at odd places (CARDS section 2). */
@@ -51,13 +59,13 @@ export function truncate(mac: Uint8Array): Uint8Array {
 /** AES-128-CBC over whole blocks, no padding added. */
 export function encrypt(key: Uint8Array, iv: Uint8Array, blocks: Uint8Array): Uint8Array {
   mustBeWhole(blocks);
-  return createCipheriv('aes-128-cbc', key, iv).update(blocks);
+  return bare(createCipheriv('aes-128-cbc', key, iv).update(blocks));
 }
 
 /** Undoes `encrypt`; padding, where there is any, is left in place. */
 export function decrypt(key: Uint8Array, iv: Uint8Array, blocks: Uint8Array): Uint8Array {
   mustBeWhole(blocks);
-  return createDecipheriv('aes-128-cbc', key, iv).setAutoPadding(false).update(blocks);
+  return bare(createDecipheriv('aes-128-cbc', key, iv).setAutoPadding(false).update(blocks));
 }
 
 /** ISO/IEC 9797-1 padding method 2: 80 00…, always added, a whole block when the data are aligned. */

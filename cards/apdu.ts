@@ -31,7 +31,7 @@ export interface Response {
 /** Splits data and status. @returns null if the reply was lost: fewer than two bytes (CARDS section 6). */
 export function parseResponse(bytes: Uint8Array): Response | null {
   if (bytes.length < 2) return null;
-  const data = bytes.subarray(0, -2);
+  const data = new Uint8Array(bytes.subarray(0, -2));
   return { data, status: ((bytes.at(-2) ?? 0) << 8) | (bytes.at(-1) ?? 0) };
 }
 

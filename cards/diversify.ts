@@ -1,6 +1,6 @@
 /** Card keys from masters: AN10922 for AES-128, and what Simpul feeds it (CARDS section 8). */
 import { createCipheriv } from 'node:crypto';
-import { BLOCK, double, xorInto } from './aes.ts';
+import { BLOCK, bare, double, xorInto } from './aes.ts';
 
 const INPUT_MAX = 31;
 const MARK = 0x01;
@@ -34,7 +34,7 @@ export function diversifier(master: Uint8Array): Diversifier {
     if (short) blocks[input.length + 1] = 0x80;
     xorInto(blocks, short ? k2 : k1, BLOCK);
     xorInto(blocks, chain);
-    chain = cipher.update(blocks).subarray(BLOCK);
+    chain = bare(cipher.update(blocks).subarray(BLOCK));
     return chain.slice();
   };
 }

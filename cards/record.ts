@@ -1,5 +1,6 @@
 /** What a transaction leaves on the card: the 16-byte record, the 16-byte reader id, and their proof (TRUTH section 2). */
 import { createHmac } from 'node:crypto';
+import { bare } from './aes.ts';
 
 export const RECORD_KINDS = {
   purse: 1,
@@ -73,7 +74,7 @@ export function proof(witnessKey: Uint8Array, uid: Uint8Array, deed: Deed, beaco
   message.writeUInt32BE(deed.kioskSeq, 24);
   message.writeUInt32BE(deed.minute, 28);
   message.set(beacon, 32);
-  return createHmac('sha256', witnessKey).update(message).digest();
+  return bare(createHmac('sha256', witnessKey).update(message).digest());
 }
 
 /** Builds the record of a deed from the whole proof. @throws RangeError for numbers that do not fit. */
@@ -85,7 +86,7 @@ export function buildRecord(deed: Deed, proof: Uint8Array): Uint8Array {
   out.writeUIntBE(deed.kioskSeq, 7, 3);
   out.writeUIntBE(deed.minute, 10, 3);
   out.set(proof.subarray(0, 3), 13);
-  return out;
+  return bare(out);
 }
 
 /** Builds the reader id of a deed from the whole proof. @throws RangeError for numbers that do not fit. */
@@ -95,7 +96,7 @@ export function buildTmri(deed: Deed, proof: Uint8Array): Uint8Array {
   out.writeUInt32BE(deed.kioskNo, 0);
   out.writeUInt32BE(deed.kioskSeq, 4);
   out.set(proof.subarray(0, 8), 8);
-  return out;
+  return bare(out);
 }
 
 /** Reads a record. @returns null for another length or a kind that does not exist; the proof is not checked. */
@@ -111,7 +112,7 @@ export function parseRecord(bytes: Uint8Array): CardRecord | null {
     kioskNo: view.readUIntBE(4, 3),
     kioskSeq: view.readUIntBE(7, 3),
     minute: view.readUIntBE(10, 3),
-    proof: bytes.slice(13),
+    proof: new Uint8Array(bytes.subarray(13)),
   };
 }
 
@@ -122,5 +123,5 @@ export function parseTmri(bytes: Uint8Array): Tmri | null {
   const kioskNo = view.readUInt32BE(0);
   const kioskSeq = view.readUInt32BE(4);
   if (kioskNo >= NUMBER_LIMIT || kioskSeq >= NUMBER_LIMIT) return null;
-  return { kioskNo, kioskSeq, proof: bytes.slice(8) };
+  return { kioskNo, kioskSeq, proof: new Uint8Array(bytes.subarray(8)) };
 }

@@ -1,6 +1,6 @@
 /** The Transaction MAC: a card's certificate over what was done in one transaction (CARDS section 4). */
 import { createCipheriv, createDecipheriv } from 'node:crypto';
-import { BLOCK, cmac, double, truncate, xorInto } from './aes.ts';
+import { BLOCK, bare, cmac, double, truncate, xorInto } from './aes.ts';
 
 /**
  * One command as the Transaction MAC covers it, with plain data as hex; numbers as the card takes them, values in rupiah.
@@ -60,7 +60,7 @@ export function transactionInput(commands: readonly CoveredCommand[]): Uint8Arra
     }
     at += entryLength(command);
   }
-  return out;
+  return bare(out);
 }
 
 /** The keys of one transaction. */
@@ -92,7 +92,7 @@ export function transactionKeys(tmacKey: Uint8Array, uid: Uint8Array, tmc: numbe
     vectors.set(uid, at + 9);
     xorInto(vectors, k1, at);
   }
-  const keys = cipher.update(vectors);
+  const keys = bare(cipher.update(vectors));
   return { macKey: keys.subarray(0, BLOCK), encKey: keys.subarray(BLOCK) };
 }
 
@@ -104,5 +104,5 @@ export function tmv(keys: TransactionKeys, input: Uint8Array): Uint8Array {
 /** Deciphers the reader id of the transaction before, as CommitReaderID returned it (CARDS section 4.4). */
 export function previousTmri(keys: TransactionKeys, encTmri: Uint8Array): Uint8Array {
   if (encTmri.length !== BLOCK) throw new RangeError(`an enciphered reader id has 16 bytes, not ${encTmri.length}`);
-  return createDecipheriv('aes-128-ecb', keys.encKey, null).setAutoPadding(false).update(encTmri);
+  return bare(createDecipheriv('aes-128-ecb', keys.encKey, null).setAutoPadding(false).update(encTmri));
 }

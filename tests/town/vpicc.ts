@@ -25,7 +25,7 @@ export function offer(card: Card, port: number, trouble: Trouble = {}): Promise<
   return new Promise((resolve, reject) => {
     const socket = connect({ port, host: '127.0.0.1', noDelay: true });
     const gone = new Promise<void>((left) => socket.once('close', () => left()));
-    socket.once('error', reject);
+    socket.on('error', reject);
     socket.once('connect', () => {
       answerAll(socket, card, present(card, trouble));
       resolve({
