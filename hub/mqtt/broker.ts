@@ -79,7 +79,7 @@ class Hooks {
     // The measuring listener has no certificates: there a client is the kiosk that it names.
     const identity = incoming?.identity ?? { name: packet.clientId, serial: kiosk?.serial ?? '' };
     const { clientId, clean = false, protocolVersion = 0, will } = packet;
-    const facts = { clientId, clean, protocolVersion, will: will ? { topic: will.topic, qos: will.qos } : null };
+    const facts = { clientId, clean, protocolVersion, will: will ? { topic: will.topic, qos: will.qos ?? 0 } : null };
     this.#verdicts.set(client, { verdict: judgeConnect(facts, identity, kiosk), kiosk });
   }
 
@@ -132,12 +132,17 @@ class Hooks {
     return false;
   }
 
-  /** A will whose client is gone: only a state that its own kiosk may have left. */
-  strayWill(packet: PublishPacket): boolean {
-    const name = /^simpul\/v1\/([a-z][a-z0-9-]{0,22})\/state$/.exec(packet.topic)?.[1] as KioskName | undefined;
-    return name !== undefined && packet.topic === stateTopic(name) && this.deps.registry.kiosk(name) !== undefined;
+  /** A will may speak only for its own kiosk's state; one whose client is gone must name a kiosk that exists. */
+  will(client: Client | null, packet: PublishPacket): boolean {
+    const name = (client?.id ?? packet.topic.split('/')[2] ?? '') as KioskName;
+    if (packet.topic !== stateTopic(name) || !decode(notices.kioskState.message, packet.payload.toString()).ok)
+      return false;
+    return client !== null || this.deps.registry.kiosk(name) !== undefined;
   }
 }
+
+// Live connections by client id; aedes' type file leaves them out.
+const clientsOf = (aedes: Aedes) => (aedes as unknown as { clients: Record<string, Client | undefined> }).clients;
 
 async function makeAedes(hooks: Hooks): Promise<Aedes> {
   const { deps, sessions, online } = hooks;
@@ -157,8 +162,7 @@ async function makeAedes(hooks: Hooks): Promise<Aedes> {
     },
     authorizePublish(client, packet, callback) {
       if (client === null || client.closed || packet.cmd !== 'publish') {
-        const allowed = client === null ? hooks.strayWill(packet) : packet.topic === stateTopic(client.id as KioskName);
-        return callback(allowed ? null : new Error('a will may speak only for its own kiosk'));
+        return callback(hooks.will(client, packet) ? null : new Error('a will may speak only for its own kiosk'));
       }
       if (hooks.publish(client, packet)) callback(null);
     },
@@ -177,7 +181,7 @@ async function makeAedes(hooks: Hooks): Promise<Aedes> {
     deps.metrics.kiosksOnline.set(online.size);
   });
   aedes.on('clientDisconnect', (client) => {
-    if (aedes.clients[client.id] === undefined) online.delete(client.id as KioskName);
+    if (clientsOf(aedes)[client.id] === undefined) online.delete(client.id as KioskName);
     deps.metrics.kiosksOnline.set(online.size);
   });
   const onError = (client: Client, error: Error) => {
@@ -198,7 +202,6 @@ function isProtocolError(error: Error): boolean {
 export async function openBroker(deps: BrokerDeps, options: BrokerOptions): Promise<Broker> {
   const hooks = new Hooks(deps);
   const aedes = await makeAedes(hooks);
-  const clients = aedes as unknown as { readonly clients: Record<string, Client | undefined> };
   const admit = (incoming: Incoming) => {
     hooks.incoming.set(incoming.socket, incoming);
     guardSocket(incoming.socket, incoming.guard, (verdict) => {
@@ -221,7 +224,7 @@ export async function openBroker(deps: BrokerDeps, options: BrokerOptions): Prom
         },
       );
     },
-    drop: (name) => clients.clients[name]?.close(),
+    drop: (name) => clientsOf(aedes)[name]?.close(),
     online: () => hooks.online,
     async close() {
       const closed = [tls.close(), tcp?.close()];

@@ -1,6 +1,6 @@
 /** Postings: THE table from a kind of transaction to its balanced legs (TRUTH section 11). */
 import { type CooperativeId, type MemberId, type OutletId, PLATFORM } from '../../protocol/ids.ts';
-import type { Account } from './accounts.ts';
+import { type Account, accountName } from './accounts.ts';
 import type { Entry, EntryKind, FeeShare, Leg } from './entries.ts';
 
 export interface PurchaseFigures {
@@ -109,4 +109,28 @@ export function openingEntry(figures: OpeningFigures): Entry {
 /** The mirror of an entry: every leg back, in the same order, the fee given back with it. */
 export function voidEntry(original: Entry): Entry {
   return { ...original, kind: 'void', authority: 'mirror', legs: entered('void', original) };
+}
+
+/**
+ * Says how legs fail to balance: in total, in one cooperative's books, or between a pair's positions; null if they do.
+ * Every entry is asked this before it is posted, since a later correction could only add another wrong one.
+ */
+export function imbalance(legs: readonly Leg[]): string | null {
+  if (legs.length === 0) return 'an entry needs legs';
+  for (const { account, amount } of legs) {
+    if (amount === 0n) return `leg of zero at ${accountName(account)}`;
+    let books = 0n;
+    let pair = 0n;
+    const position = account.kind === 'position';
+    for (const other of legs) {
+      const { cooperative, kind, owner } = other.account;
+      if (cooperative === account.cooperative) books += other.amount;
+      if (!position || kind !== 'position') continue;
+      if (cooperative === account.cooperative && owner === account.owner) pair += other.amount;
+      if (cooperative === account.owner && owner === account.cooperative) pair += other.amount;
+    }
+    if (books !== 0n) return `the books of ${account.cooperative} are off by ${books}`;
+    if (pair !== 0n) return `the pair ${account.cooperative}/${account.owner} is off by ${pair}`;
+  }
+  return null;
 }

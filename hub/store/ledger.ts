@@ -82,6 +82,20 @@ export interface TrialBalance {
   readonly brokenPairs: readonly string[];
   /** Accounts whose balance differs from their legs or breaks its bound; empty, or the books are broken. */
   readonly brokenAccounts: readonly string[];
+  /** Entries whose legs are not those they name, or do not balance in each cooperative; empty, or the books are broken. */
+  readonly brokenEntries: readonly string[];
+}
+
+/** The engine failed or was too busy: the request may or may not have been decided, and only asking again will tell. */
+export class LedgerFault extends Error {
+  /** True if the request never reached the engine: nothing was decided. */
+  readonly refusedAtDoor: boolean;
+
+  constructor(message: string, refusedAtDoor = false) {
+    super(message);
+    this.name = 'LedgerFault';
+    this.refusedAtDoor = refusedAtDoor;
+  }
 }
 
 export interface Ledger {

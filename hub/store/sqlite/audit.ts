@@ -1,0 +1,91 @@
+/** Audit: proves the books from the legs alone, beside the hub or after it, without trusting any stored sum. */
+import Database from 'better-sqlite3';
+import type { CooperativeId } from '../../../protocol/ids.ts';
+import { type AccountKind, accountKinds } from '../../rules/accounts.ts';
+import type { TrialBalance } from '../ledger.ts';
+
+const queries = {
+  entries: 'SELECT count(*) FROM entry WHERE legs > 0',
+  total: 'SELECT coalesce(sum(amount), 0) FROM leg',
+  sums: `SELECT a.id, a.cooperative, a.kind, a.owner, a.balance, a.head, coalesce(s.amount, 0) AS sum,
+      coalesce(s.newest, 0) AS newest
+    FROM account a LEFT JOIN (SELECT account, sum(amount) AS amount, max(id) AS newest FROM leg GROUP BY account) s
+      ON s.account = a.id`,
+  // A leg continues the chain if the leg it names is of the same account and older, and the balances differ by the amount.
+  breaks: `SELECT DISTINCT leg.account FROM leg LEFT JOIN leg before ON before.id = leg.previous
+    WHERE CASE WHEN leg.previous = 0 THEN leg.balance <> leg.amount
+      ELSE before.id IS NULL OR before.id >= leg.id OR before.account <> leg.account
+        OR leg.balance <> before.balance + leg.amount END`,
+  strays: 'SELECT DISTINCT leg.account FROM leg LEFT JOIN account ON account.id = leg.account WHERE account.id IS NULL',
+  // Legs of an entry stand in a row, as many as it says, and sum to zero in each cooperative's books.
+  uneven: `SELECT DISTINCT leg.entry FROM leg JOIN account ON account.id = leg.account
+    GROUP BY leg.entry, account.cooperative HAVING sum(leg.amount) <> 0`,
+  lost: `SELECT entry.id FROM entry LEFT JOIN (SELECT entry, count(*) AS n, min(id) AS first FROM leg GROUP BY entry) l
+      ON l.entry = entry.id
+    WHERE entry.legs <> coalesce(l.n, 0) OR (entry.legs > 0 AND entry.leg <> l.first)
+    UNION ALL SELECT leg.entry FROM leg LEFT JOIN entry ON entry.id = leg.entry WHERE entry.id IS NULL`,
+} as const;
+
+interface Sum {
+  readonly id: bigint;
+  readonly cooperative: CooperativeId;
+  readonly kind: AccountKind;
+  readonly owner: string;
+  readonly balance: bigint;
+  readonly head: bigint;
+  readonly sum: bigint;
+  readonly newest: bigint;
+}
+
+function outOfBound({ kind, sum }: Sum): boolean {
+  const { bound } = accountKinds[kind];
+  return (bound === 'credit' && sum < 0n) || (bound === 'debit' && sum > 0n);
+}
+
+/** Pairs of cooperatives whose positions toward each other do not cancel, each named once. */
+function brokenPairs(sums: readonly Sum[]): string[] {
+  const pairs = new Map<string, bigint>();
+  for (const { kind, cooperative, owner, sum } of sums) {
+    if (kind !== 'position') continue;
+    const pair = cooperative < owner ? `${cooperative}/${owner}` : `${owner}/${cooperative}`;
+    pairs.set(pair, (pairs.get(pair) ?? 0n) + sum);
+  }
+  return [...pairs].filter(([, sum]) => sum !== 0n).map(([pair]) => pair);
+}
+
+/** Audits an open database in one read of its state; reads every leg. */
+export function audit(db: Database.Database): TrialBalance {
+  const one = (sql: string) => db.prepare(sql).safeIntegers().pluck().get() as bigint;
+  const list = (sql: string) => db.prepare(sql).safeIntegers().pluck().all() as bigint[];
+  return db.transaction((): TrialBalance => {
+    const sums = db.prepare(queries.sums).safeIntegers().all() as Sum[];
+    const broken = new Set([...list(queries.breaks), ...list(queries.strays)]);
+    for (const sum of sums) {
+      if (sum.sum !== sum.balance || sum.newest !== sum.head || outOfBound(sum)) broken.add(sum.id);
+    }
+    const names = new Map(sums.map(({ id, cooperative, kind, owner }) => [id, `${cooperative}/${kind}/${owner}`]));
+    const cooperatives = new Map<CooperativeId, bigint>();
+    for (const { cooperative, sum } of sums) cooperatives.set(cooperative, (cooperatives.get(cooperative) ?? 0n) + sum);
+    return {
+      entries: Number(one(queries.entries)),
+      total: one(queries.total),
+      cooperatives,
+      brokenPairs: brokenPairs(sums),
+      brokenAccounts: [...broken].map((id) => names.get(id) ?? `account ${id} of no name`),
+      brokenEntries: [...new Set([...list(queries.uneven), ...list(queries.lost)])].map(String),
+    };
+  })();
+}
+
+/**
+ * Audits a ledger file from any process, while a hub has it open or after it was closed. Changes nothing.
+ * @throws if the file is not a ledger.
+ */
+export function auditFile(path: string): TrialBalance {
+  const db = new Database(path, { readonly: true, fileMustExist: true });
+  try {
+    return audit(db);
+  } finally {
+    db.close();
+  }
+}

@@ -1,0 +1,198 @@
+/** Engine: makes each batch of requests one durable commit. Synchronous; it must be the file's only writer. */
+import { statSync } from 'node:fs';
+import Database from 'better-sqlite3';
+import type { Account } from '../../rules/accounts.ts';
+import type { EntryKind, Leg } from '../../rules/entries.ts';
+import type { Alarm, DecisionKey, LedgerCard, Line, Posting, PostRequest, TrialBalance } from '../ledger.ts';
+import { audit } from './audit.ts';
+import { openBooks } from './books.ts';
+import { openCards } from './cards.ts';
+import { openDatabase } from './database.ts';
+import { entryKey, openDecisions } from './decisions.ts';
+import { type Desk, judgeCancel, judgePost } from './judge.ts';
+
+/** One thing to write. */
+export type Work =
+  | { readonly do: 'post'; readonly request: PostRequest }
+  | { readonly do: 'cancel'; readonly key: DecisionKey; readonly at: number }
+  | { readonly do: 'card'; readonly card: LedgerCard }
+  | { readonly do: 'alarm'; readonly alarm: Alarm };
+
+export type Answer =
+  | Posting
+  | { readonly kind: 'done' }
+  /** This one was not written, through a fault of the hub; nothing is known about the request from it. */
+  | { readonly kind: 'fault'; readonly message: string };
+
+export interface Engine {
+  /**
+   * One transaction, one fsync: judges in array order, answers in the same order, after the commit.
+   * @throws if the disk or the file failed; the engine must then be closed and opened again.
+   */
+  readonly apply: (batch: readonly Work[]) => readonly Answer[];
+  readonly balances: (accounts: readonly Account[]) => readonly bigint[];
+  readonly lines: (account: Account, after: number | null, limit: number) => readonly Line[];
+  readonly alarms: (limit: number) => readonly Alarm[];
+  readonly trialBalance: () => TrialBalance;
+  /** Moves the write-ahead log into the file once it has grown; to be called between batches, after the answers left. */
+  readonly tidy: () => void;
+  readonly close: () => void;
+}
+
+/** The write-ahead log is moved into the file each time it has grown by this much. */
+const WAL_BYTES = 32 * 2 ** 20;
+/** Longest list a question is answered with. */
+const LIST_MAX = 1000;
+
+interface LegRow {
+  readonly id: bigint;
+  readonly entry: bigint;
+  readonly account: bigint;
+  readonly amount: bigint;
+  readonly previous: bigint;
+  readonly balance: bigint;
+  readonly kind: EntryKind;
+  readonly at: bigint;
+}
+
+const LINE = `SELECT leg.*, entry.kind, entry.at FROM leg JOIN entry ON entry.id = leg.entry WHERE leg.id = ?`;
+const LEGS = `SELECT cooperative, kind, owner, amount FROM leg JOIN account ON account.id = leg.account
+  WHERE leg.id >= ? AND leg.id < ? ORDER BY leg.id`;
+
+const clamp = (limit: number) => Math.max(0, Math.min(Math.floor(limit), LIST_MAX));
+
+/** A fault of one request, not of the disk: the others of its batch can still be decided. */
+const isolated = (error: unknown) =>
+  !(error instanceof Database.SqliteError) || error.code.startsWith('SQLITE_CONSTRAINT');
+
+/** The statements around a batch. */
+function frame(db: Database.Database) {
+  return {
+    begin: db.prepare('BEGIN IMMEDIATE'),
+    commit: db.prepare('COMMIT'),
+    version: db.prepare('PRAGMA data_version').pluck(),
+    window: db.prepare('SELECT no FROM settlement_window WHERE closed IS NULL').pluck(),
+    firstWindow: db.prepare('INSERT INTO settlement_window (no, opened) VALUES (1, ?)'),
+    alarm: db.prepare('INSERT INTO alarm (at, kind, kiosk, detail) VALUES (?, ?, ?, ?)'),
+    alarms: db.prepare('SELECT at, kind, kiosk, detail FROM alarm ORDER BY id DESC LIMIT ?'),
+    line: db.prepare(LINE).safeIntegers(),
+    legs: db.prepare(LEGS).safeIntegers(),
+  };
+}
+
+const timeOf = (work: Work | undefined): number => {
+  if (work?.do === 'post') return work.request.at;
+  if (work?.do === 'alarm') return work.alarm.at;
+  return work?.do === 'cancel' ? work.at : 0;
+};
+
+/** Opens a ledger file, or starts one. */
+export function openEngine({ path }: { readonly path: string }): Engine {
+  const db = openDatabase(path, 'schema.sql');
+  const sql = frame(db);
+  const books = openBooks(db);
+  const cards = openCards(db);
+  const decisions = openDecisions(db);
+  const version = sql.version.get();
+  let walBytesMax = WAL_BYTES;
+
+  function flush(): void {
+    decisions.flush();
+    books.flush();
+    cards.flush();
+  }
+
+  /** The window is read inside the transaction: each entry belongs to the one open at its commit (TRUTH section 10). */
+  function openWindow(at: number): number {
+    const open = sql.window.get() as number | undefined;
+    if (open !== undefined) return open;
+    sql.firstWindow.run(at);
+    return 1;
+  }
+
+  function perform(desk: Desk, work: Work): Answer {
+    if (work.do === 'post') return judgePost(desk, work.request);
+    if (work.do === 'cancel') return judgeCancel(desk, work.key, work.at);
+    if (work.do === 'card') cards.put(work.card);
+    else desk.alarm(work.alarm);
+    return { kind: 'done' };
+  }
+
+  function transact(batch: readonly Work[]): readonly Answer[] {
+    sql.begin.run();
+    // What is judged in memory holds only while nobody else writes.
+    if (sql.version.get() !== version)
+      throw new Error('another process wrote to the ledger; stop it and start the hub again');
+    const desk: Desk = {
+      books,
+      cards,
+      decisions,
+      window: openWindow(timeOf(batch.find((work) => timeOf(work) > 0))),
+      alarm: ({ at, kind, kiosk, detail }) => sql.alarm.run(at, kind, kiosk, detail),
+      legsOf: ({ leg, legs }) => {
+        flush();
+        const rows = sql.legs.all(leg, leg + legs) as (Account & { amount: bigint })[];
+        return rows.map(({ amount, ...account }): Leg => ({ account, amount }));
+      },
+    };
+    const answers = batch.map((work) => perform(desk, work));
+    flush();
+    sql.commit.run();
+    return answers;
+  }
+
+  function apply(batch: readonly Work[]): readonly Answer[] {
+    try {
+      return transact(batch);
+    } catch (error) {
+      if (db.inTransaction) db.exec('ROLLBACK');
+      books.reload();
+      cards.reload();
+      decisions.reload();
+      if (!isolated(error)) throw error;
+      if (batch.length > 1) return batch.flatMap((work) => apply([work]));
+      return [{ kind: 'fault', message: error instanceof Error ? error.message : String(error) }];
+    }
+  }
+
+  function lines(account: Account, after: number | null, limit: number): readonly Line[] {
+    const { id, head } = books.peek(account);
+    const read = (leg: number) => sql.line.get(leg) as LegRow | undefined;
+    let next = head;
+    if (after !== null) {
+      const row = read(after);
+      if (row === undefined || Number(row.account) !== id) throw new RangeError(`line ${after} is not of this account`);
+      next = Number(row.previous);
+    }
+    const found: Line[] = [];
+    while (next !== 0 && found.length < clamp(limit)) {
+      const row = read(next);
+      if (row === undefined) throw new Error(`the chain of an account is broken at leg ${next}`);
+      const { amount, balance, kind } = row;
+      found.push({ id: next, key: entryKey(Number(row.entry)), kind, at: Number(row.at), amount, balance });
+      next = Number(row.previous);
+    }
+    return found;
+  }
+
+  function walBytes(): number {
+    return statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+  }
+
+  function tidy(): void {
+    if (walBytes() < walBytesMax) return;
+    // A reader may hold part of the log; what is left is tried again only after further growth.
+    db.pragma('wal_checkpoint(TRUNCATE)');
+    walBytesMax = walBytes() + WAL_BYTES;
+  }
+
+  return {
+    apply,
+    balances: (accounts) => accounts.map((account) => books.peek(account).balance),
+    lines,
+    alarms: (limit) => sql.alarms.all(clamp(limit)) as Alarm[],
+    trialBalance: () => audit(db),
+    tidy,
+    close: () => db.close(),
+  };
+}

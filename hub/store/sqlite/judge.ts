@@ -1,0 +1,250 @@
+/** Judging inside a batch: one request after another against what the batch has already changed. */
+import type { CardUid } from '../../../protocol/ids.ts';
+import { rupiah } from '../../../protocol/money.ts';
+import type { Outcome, Receipt } from '../../../protocol/receipt.ts';
+import type { Refusal } from '../../../protocol/refusals.ts';
+import { businessDate } from '../../rules/dates.ts';
+import type { Entry, Guard, Leg, ReceiptFacts } from '../../rules/entries.ts';
+import { imbalance, voidEntry } from '../../rules/postings.ts';
+import { receiptOf } from '../../rules/receipt.ts';
+import { type Alarm, type DecisionKey, type Posting, type PostRequest, VOID_ORIGIN } from '../ledger.ts';
+import type { Books, Held } from './books.ts';
+import { type Cards, judgeCard } from './cards.ts';
+import { type Decision, type Decisions, entryId, entryKey } from './decisions.ts';
+
+/** What a judge has on the desk during one batch. */
+export interface Desk {
+  readonly books: Books;
+  readonly cards: Cards;
+  readonly decisions: Decisions;
+  /** The open settlement window. */
+  readonly window: number;
+  readonly alarm: (alarm: Alarm) => void;
+  /** Legs of a decision as they were posted, of this batch too. */
+  readonly legsOf: (decision: Decision) => readonly Leg[];
+}
+
+type Refused = { readonly refuse: Refusal; readonly outcome: Exclude<Outcome, 'approved'> };
+type Judged =
+  | Refused
+  | { readonly approve: Entry; readonly accounts: readonly Held[]; readonly guards: readonly Guard[] };
+
+const declined = (refuse: Refusal): Refused => ({ refuse, outcome: 'declined' });
+
+function alarm(desk: Desk, at: number, key: DecisionKey, kind: string, detail: string): void {
+  desk.alarm({ at, kind, kiosk: String(key.origin), detail: `${key.origin}/${key.seq}: ${detail}` });
+}
+
+/** Fills the request's slot if it is free; otherwise raises the alarm and says why the request cannot be approved. */
+function fillSlot(desk: Desk, { slot, key, at }: PostRequest): 'slot-taken' | 'certificate-invalid' | null {
+  if (slot === null) return null;
+  const { result, dropped } = desk.cards.fill(slot);
+  const where = `card ${slot.card}, key version ${slot.keyVersion}, counter ${slot.tmc}`;
+  if (dropped !== null) {
+    alarm(desk, at, key, 'gap-dropped', `${where}: too many open slots, ${dropped.first}-${dropped.last} given up`);
+  }
+  if (result === 'free') return null;
+  if (result === 'taken') {
+    alarm(desk, at, key, 'slot-taken', `${where} was used before; nobody was paid`);
+    return 'slot-taken';
+  }
+  alarm(desk, at, key, 'chain-unknown', `${where}: the ledger knows no such chain`);
+  return 'certificate-invalid';
+}
+
+function guardRefusal(desk: Desk, guards: readonly Guard[], legs: readonly Leg[], at: number, date: string) {
+  for (const guard of guards) {
+    if (guard.kind === 'cap') {
+      if (desk.books.positionAfter(guard.cooperative, legs) > guard.max) return 'debit-cap';
+    } else {
+      const refusal = judgeCard(desk.cards.get(guard.card), guard, at, date);
+      if (refusal !== null) return refusal;
+    }
+  }
+  return null;
+}
+
+/** The word on a request no decision stands for yet. A taken slot outweighs any verdict: the tap belongs to another. */
+function judge(desk: Desk, request: PostRequest, date: string): Judged {
+  const slotRefusal = fillSlot(desk, request);
+  if (slotRefusal === 'slot-taken') return declined(slotRefusal);
+  const { verdict } = request;
+  if ('refuse' in verdict) return verdict;
+  if (slotRefusal !== null) return declined(slotRefusal);
+  const { approve, guards } = verdict;
+  const refusal = guardRefusal(desk, guards, approve.legs, request.at, date);
+  if (refusal !== null) return declined(refusal);
+  const accounts = desk.books.resolve(approve.legs);
+  const short = desk.books.refusal(accounts, approve.legs);
+  return short === null ? { approve, accounts, guards } : declined(short);
+}
+
+/** Posts the legs and returns the id of the first. */
+function postLegs(desk: Desk, id: number, legs: readonly Leg[], accounts: readonly Held[]): number {
+  const first = desk.decisions.nextLeg();
+  legs.forEach(({ amount }, index) => {
+    const held = accounts[index];
+    if (held === undefined) throw new Error('a leg without its account');
+    const previous = held.head;
+    desk.books.post(held, amount, first + index);
+    desk.decisions.addLeg([first + index, id, held.id, amount, previous, held.balance]);
+  });
+  return first;
+}
+
+interface Recorded {
+  readonly key: DecisionKey;
+  readonly hash: string;
+  readonly at: number;
+  readonly date: string;
+  readonly facts: ReceiptFacts;
+  readonly slot: PostRequest['slot'];
+  readonly evidence: Uint8Array | null;
+  readonly counted: bigint;
+}
+
+/** Writes the decision down, with its entry if it was approved. */
+function record(desk: Desk, judged: Judged, recorded: Recorded): Decision {
+  const { key, hash, at, date, facts, slot, evidence, counted } = recorded;
+  const id = entryId(key);
+  const approved = 'approve' in judged ? judged : null;
+  const entry = approved?.approve ?? null;
+  const leg = approved === null ? 0 : postLegs(desk, id, approved.approve.legs, approved.accounts);
+  const outcome = 'approve' in judged ? 'approved' : judged.outcome;
+  const reason = 'approve' in judged ? null : judged.refuse;
+  const window = entry === null ? 0 : desk.window;
+  const posted = entry === null ? null : { entry, window, balance: desk.books.peek(entry.payer).balance };
+  const receipt = receiptOf({ origin: key.origin, seq: key.seq, hash, outcome, reason, at, date, facts, posted });
+  const decision: Decision = {
+    id,
+    hash,
+    outcome,
+    reason,
+    at,
+    date,
+    window,
+    kind: entry?.kind ?? null,
+    authority: entry?.authority ?? null,
+    card: facts.card ?? slot?.card ?? null,
+    keyVersion: slot?.keyVersion ?? null,
+    tmc: slot?.tmc ?? null,
+    amount: facts.amount,
+    counted,
+    leg,
+    legs: entry?.legs.length ?? 0,
+    receipt: JSON.stringify(receipt),
+    evidence,
+  };
+  desk.decisions.add(decision);
+  return decision;
+}
+
+const voidKey = ({ origin, seq }: DecisionKey): DecisionKey => ({ origin: VOID_ORIGIN + origin, seq });
+
+const isSale = (decision: Decision) => decision.kind === 'purchase' && entryKey(decision.id).origin < VOID_ORIGIN;
+
+/** The answer of a decision that stands. */
+function answer(desk: Desk, decision: Decision, duplicate: boolean): Posting {
+  const voided = duplicate && isSale(decision) && desk.decisions.find(entryId(voidKey(entryKey(decision.id)))) !== null;
+  return { kind: 'decided', receipt: decision.receipt, duplicate, voided };
+}
+
+/** Answers a request whose key was decided before (TRUTH section 1). */
+function repeat(desk: Desk, known: Decision, request: PostRequest): Posting {
+  const { hash, slot, at, key, evidence } = request;
+  if (hash !== '' && known.hash !== '' && hash !== known.hash) {
+    alarm(desk, at, key, 'body-differs', 'the same request came with another body; nobody was paid');
+    return { kind: 'body-differs' };
+  }
+  if (hash !== '' && known.hash === '' && known.outcome === 'cancelled') {
+    // The request comes after its cancel: the tap did happen, so its slot is filled and the body known from now on.
+    fillSlot(desk, request);
+    known.hash = hash;
+    known.card = slot?.card ?? request.facts.card;
+    known.keyVersion = slot?.keyVersion ?? null;
+    known.tmc = slot?.tmc ?? null;
+    known.evidence = evidence;
+    desk.decisions.note(known);
+  }
+  return answer(desk, known, true);
+}
+
+/**
+ * Decides one request.
+ * @throws RangeError before anything is changed if the request cannot be meant: a bug of the caller.
+ */
+export function judgePost(desk: Desk, request: PostRequest): Posting {
+  const { key, hash, at, facts, slot, evidence, verdict } = request;
+  const known = desk.decisions.find(entryId(key));
+  if (known !== null) return repeat(desk, known, request);
+  const fault = 'approve' in verdict ? imbalance(verdict.approve.legs) : null;
+  if (fault !== null) throw new RangeError(`entry ${key.origin}/${key.seq} does not balance: ${fault}`);
+  const date = businessDate(at);
+  const judged = judge(desk, request, date);
+  let counted = 0n;
+  if ('approve' in judged) {
+    const cards = new Set<CardUid>();
+    for (const guard of judged.guards) if (guard.kind !== 'cap') cards.add(guard.card);
+    for (const uid of cards) counted += desk.cards.count(uid, judged.guards, at, date);
+  }
+  return answer(desk, record(desk, judged, { key, hash, at, date, facts, slot, evidence, counted }), false);
+}
+
+/** Undoes an approved sale by its mirror entry, unless the outlet's takings no longer cover it. */
+function voidSale(desk: Desk, sale: Decision, at: number): void {
+  const key = entryKey(sale.id);
+  if (desk.decisions.find(entryId(voidKey(key))) !== null) return;
+  const legs = desk.legsOf(sale);
+  const receipt = JSON.parse(sale.receipt) as Receipt;
+  const payer = legs.find((leg) => leg.account.kind === 'member')?.account;
+  if (sale.authority === null || payer === undefined) throw new Error(`sale ${key.origin}/${key.seq} has no payer`);
+  const shares = receipt.shares.map(({ to, amount }) => ({
+    to: to as Entry['payer']['cooperative'],
+    amount: rupiah(amount),
+  }));
+  const entry = voidEntry({
+    kind: 'purchase',
+    authority: sale.authority,
+    legs,
+    payer,
+    fee: rupiah(receipt.fee),
+    shares,
+  });
+  const accounts = desk.books.resolve(entry.legs);
+  const short = desk.books.refusal(accounts, entry.legs);
+  if (short !== null) {
+    alarm(desk, at, key, 'void-short', `the void was refused: ${short}; officers decide`);
+    return;
+  }
+  const { card, issuer, acquirer, outlet } = receipt as unknown as Omit<ReceiptFacts, 'amount'>;
+  const facts = { amount: sale.amount, card, issuer, acquirer, outlet };
+  const date = businessDate(at);
+  const approved = { approve: entry, accounts, guards: [] };
+  record(desk, approved, { key: voidKey(key), hash: '', at, date, facts, slot: null, evidence: null, counted: 0n });
+  if (sale.card !== null) desk.cards.discount(sale.card, key.origin, sale.at, sale.date, sale.counted);
+}
+
+const NO_FACTS: ReceiptFacts = { amount: 0n, card: null, issuer: null, acquirer: null, outlet: null };
+
+/** Cancels a sale, or posts the void of an approved one; see the port. */
+export function judgeCancel(desk: Desk, key: DecisionKey, at: number): Posting {
+  if (key.origin >= VOID_ORIGIN)
+    throw new RangeError(`only a kiosk's sale can be cancelled, not ${key.origin}/${key.seq}`);
+  const known = desk.decisions.find(entryId(key));
+  if (known === null) {
+    const refused: Refused = { refuse: 'cancelled', outcome: 'cancelled' };
+    const blank = {
+      key,
+      hash: '',
+      at,
+      date: businessDate(at),
+      facts: NO_FACTS,
+      slot: null,
+      evidence: null,
+      counted: 0n,
+    };
+    return answer(desk, record(desk, refused, blank), false);
+  }
+  if (known.outcome === 'approved' && isSale(known)) voidSale(desk, known, at);
+  return answer(desk, known, true);
+}

@@ -1,0 +1,112 @@
+-- The ledger's tables. Nothing that was decided or posted is ever changed or deleted: triggers hold that wall.
+
+CREATE TABLE IF NOT EXISTS meta (
+  name  TEXT PRIMARY KEY,
+  value INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Each entry belongs to the window that was open when it was committed (DESIGN section 9); exactly one is open.
+CREATE TABLE IF NOT EXISTS settlement_window (
+  no     INTEGER PRIMARY KEY,
+  opened INTEGER NOT NULL,
+  closed INTEGER
+) STRICT;
+CREATE UNIQUE INDEX IF NOT EXISTS settlement_window_open ON settlement_window ((closed IS NULL)) WHERE closed IS NULL;
+
+-- balance = credits - debits; head = newest leg, where the account's chain begins (0 = no leg yet). The bound is written with
+-- the row from the table of account kinds, so that this file repeats no rule and still refuses a broken balance.
+CREATE TABLE IF NOT EXISTS account (
+  id          INTEGER PRIMARY KEY,
+  cooperative TEXT NOT NULL,
+  kind        TEXT NOT NULL,
+  owner       TEXT NOT NULL,
+  bound       TEXT NOT NULL CHECK (bound IN ('credit', 'debit', 'free')),
+  balance     INTEGER NOT NULL,
+  head        INTEGER NOT NULL,
+  UNIQUE (cooperative, kind, owner),
+  CHECK ((bound <> 'credit' OR balance >= 0) AND (bound <> 'debit' OR balance <= 0))
+) STRICT;
+
+-- One decision a row, with or without an entry. id = origin * 2^24 + seq: the business key is the row's own key, below 2^50.
+CREATE TABLE IF NOT EXISTS entry (
+  id          INTEGER PRIMARY KEY,
+  hash        TEXT NOT NULL,
+  outcome     TEXT NOT NULL CHECK (outcome IN ('approved', 'declined', 'cancelled', 'expired')),
+  reason      TEXT,
+  at          INTEGER NOT NULL,
+  date        TEXT NOT NULL,
+  window      INTEGER NOT NULL,
+  kind        TEXT,
+  authority   TEXT,
+  card        TEXT,
+  key_version INTEGER,
+  tmc         INTEGER,
+  amount      INTEGER NOT NULL CHECK (amount >= 0),
+  counted     INTEGER NOT NULL,
+  leg         INTEGER NOT NULL,
+  legs        INTEGER NOT NULL,
+  receipt     TEXT NOT NULL,
+  evidence    BLOB,
+  CHECK ((outcome = 'approved') = (legs > 0))
+) STRICT;
+
+-- Append only, in the order of posting, without a secondary index: `previous` is the account's leg before (0 = none) and
+-- `balance` the account's balance after this leg, so a statement walks the chain and an audit needs no replay.
+CREATE TABLE IF NOT EXISTS leg (
+  id       INTEGER PRIMARY KEY,
+  entry    INTEGER NOT NULL,
+  account  INTEGER NOT NULL,
+  amount   INTEGER NOT NULL CHECK (amount <> 0),
+  previous INTEGER NOT NULL,
+  balance  INTEGER NOT NULL
+) STRICT;
+
+-- A card's current chain (key version, highest counter), its latest approved sale per kiosk and its no-PIN sum of a day.
+CREATE TABLE IF NOT EXISTS card (
+  id          INTEGER PRIMARY KEY,
+  uid         TEXT NOT NULL UNIQUE,
+  status      TEXT NOT NULL CHECK (status IN ('active', 'frozen', 'replaced', 'retired')),
+  key_version INTEGER NOT NULL,
+  tmc         INTEGER NOT NULL,
+  recent      TEXT NOT NULL,
+  day         TEXT NOT NULL,
+  day_sum     INTEGER NOT NULL CHECK (day_sum >= 0)
+) STRICT;
+
+-- Chains under earlier key versions: their certificates still verify and their slots still fill once.
+CREATE TABLE IF NOT EXISTS chain (
+  card        INTEGER NOT NULL,
+  key_version INTEGER NOT NULL,
+  tmc         INTEGER NOT NULL,
+  PRIMARY KEY (card, key_version)
+) STRICT, WITHOUT ROWID;
+
+-- Counters of a chain that nothing has filled yet, as ranges.
+CREATE TABLE IF NOT EXISTS gap (
+  card        INTEGER NOT NULL,
+  key_version INTEGER NOT NULL,
+  first       INTEGER NOT NULL,
+  last        INTEGER NOT NULL CHECK (last >= first),
+  PRIMARY KEY (card, key_version, first)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS alarm (
+  id     INTEGER PRIMARY KEY,
+  at     INTEGER NOT NULL,
+  kind   TEXT NOT NULL,
+  kiosk  TEXT NOT NULL,
+  detail TEXT NOT NULL
+) STRICT;
+
+-- Only the request that came too late for a cancelled sale may still be noted on its row: its hash, slot and evidence.
+CREATE TRIGGER IF NOT EXISTS entry_final
+BEFORE UPDATE OF id, outcome, reason, at, date, window, kind, authority, amount, counted, leg, legs, receipt ON entry
+BEGIN SELECT RAISE(ABORT, 'a decision never changes'); END;
+CREATE TRIGGER IF NOT EXISTS entry_noted BEFORE UPDATE ON entry WHEN OLD.hash <> ''
+BEGIN SELECT RAISE(ABORT, 'a request is noted once'); END;
+CREATE TRIGGER IF NOT EXISTS entry_kept BEFORE DELETE ON entry
+BEGIN SELECT RAISE(ABORT, 'a decision is never deleted'); END;
+CREATE TRIGGER IF NOT EXISTS leg_final BEFORE UPDATE ON leg
+BEGIN SELECT RAISE(ABORT, 'a leg never changes'); END;
+CREATE TRIGGER IF NOT EXISTS leg_kept BEFORE DELETE ON leg
+BEGIN SELECT RAISE(ABORT, 'a leg is never deleted'); END;
