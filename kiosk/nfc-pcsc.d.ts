@@ -14,6 +14,7 @@ declare module 'nfc-pcsc' {
     autoProcessing: boolean;
     /** Throws when no card is connected; rejects when PC/SC does; resolves empty when a virtual card was torn. */
     transmit(command: Buffer, responseBytesMax: number): Promise<Buffer>;
+    close(): void;
     on(event: 'card', listener: (card: { readonly atr?: Buffer }) => void): this;
     on(event: 'card.off' | 'end', listener: () => void): this;
     on(event: 'error', listener: (error: Error) => void): this;

@@ -1,5 +1,6 @@
 /** Reader program for PC/SC readers: run as a child of the kiosk, it speaks the reader wire on stdin and stdout. */
 import { createRequire } from 'node:module';
+import { connect } from 'node:net';
 import type { NFC, Reader } from 'nfc-pcsc';
 import { serveKiosk } from './readerchild.ts';
 import { APDU_BYTES_MAX, sentence, type ToReader } from './readerwire.ts';
@@ -8,6 +9,8 @@ import { APDU_BYTES_MAX, sentence, type ToReader } from './readerwire.ts';
 const STUCK_MS = 1_000;
 /** PC/SC names its readers within a poll or two of 400 ms. */
 const NO_READER_MS = 2_000;
+const PCSC_FAILED = 'PC/SC failed';
+const PCSC_CURE = 'It is opened again by itself; if this goes on: systemctl restart pcscd';
 const NO_READER = 'No card reader is connected: plug it in. It is found by itself; if not, run pcsc_scan.';
 const RETRY_MS = 200;
 const RETRY_MS_MAX = 5_000;
@@ -52,16 +55,28 @@ function open(): void {
     retry('nfc-pcsc is not installed: apt-get install -y libpcsclite-dev pcscd, then npm install');
     return;
   }
+  // nfc-pcsc's constructor spins without end while no pcscd answers, beats and all: ask first.
+  const probe = connect(process.env.PCSCLITE_CSOCK_NAME ?? '/run/pcscd/pcscd.comm');
+  probe.once('connect', () => {
+    probe.destroy();
+    begin(Constructor);
+  });
+  probe.once('error', ({ message }) => {
+    retry(`The PC/SC service cannot be reached (${message}). Is pcscd running? systemctl start pcscd`);
+  });
+}
+
+function begin(Constructor: typeof NFC): void {
   let nfc: NFC;
   try {
     nfc = new Constructor();
   } catch (error) {
-    retry(`The PC/SC service cannot be reached (${(error as Error).message}). Is pcscd running? systemctl start pcscd`);
+    retry(`${PCSC_FAILED} (${(error as Error).message}). ${PCSC_CURE}`);
     return;
   }
   const opened: Session = { nfc, stations: new Set(), none: undefined };
   session = opened;
-  nfc.on('error', (error) => reopen(opened, `The PC/SC service failed (${error.message}).`));
+  nfc.on('error', ({ message }) => reopen(opened, `${PCSC_FAILED} (${message}). ${PCSC_CURE}`));
   nfc.on('reader', (reader) => attach(opened, reader));
   opened.none = setTimeout(() => say({ type: 'fault', why: NO_READER }), NO_READER_MS);
 }
@@ -78,19 +93,21 @@ function reopen(old: Session, why: string): void {
   if (session !== old) return;
   session = undefined;
   clearTimeout(old.none);
-  for (const station of old.stations) clearTimeout(station.stuck);
-  try {
-    old.nfc.close();
-  } catch {
-    // pcscd is gone: nothing is left to close.
-  }
   retry(why);
+  for (const station of old.stations) clearTimeout(station.stuck);
+  for (const part of [...[...old.stations].map(({ reader }) => reader), old.nfc]) {
+    try {
+      part.close();
+    } catch {
+      // pcscd is gone: nothing is left to close.
+    }
+  }
 }
 
 function attach(owner: Session, reader: Reader): void {
   reader.autoProcessing = false;
   const station: Station = { reader, visit: 0, presence: undefined, stuck: undefined, queue: Promise.resolve() };
-  reader.on('error', (error) => reopen(owner, `The reader ${reader.name} failed (${error.message}).`));
+  reader.on('error', ({ message }) => reopen(owner, `${PCSC_FAILED} (${message}). ${PCSC_CURE}`));
   reader.on('end', () => detach(owner, station));
   reader.on('card', ({ atr }) => welcome(owner, station, atr));
   reader.on('card.off', () => leave(station));

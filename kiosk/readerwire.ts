@@ -64,9 +64,9 @@ export const readToReader = reading(ToReader);
 /** One printable line of at most `WHY_CHARS_MAX` characters: what a program says must not move a technician's cursor. */
 export const sentence = (text: string): string =>
   text
+    .slice(0, WHY_CHARS_MAX)
     .replace(/\p{C}+/gu, ' ')
-    .trim()
-    .slice(0, WHY_CHARS_MAX) || 'no reason given';
+    .trim() || 'no reason given';
 
 /** The line that carries a message. */
 export const lineOf = (message: FromReader | ToReader): string => `${JSON.stringify(message)}\n`;

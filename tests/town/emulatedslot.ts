@@ -19,7 +19,6 @@ export function openEmulatedSlot(): Slot {
     const deadline = performance.now() + OPEN_MS;
     for (;;) {
       const socket = connect(path);
-      socket.pause();
       try {
         await once(socket, 'connect');
         return socket;

@@ -141,8 +141,14 @@ export interface Lease {
   release(): void;
 }
 
+/** Lends pcscds; a lease waits until one is free. */
+export interface Pool {
+  lease(): Promise<Lease>;
+  close(): Promise<void>;
+}
+
 /** A number of private pcscds opened at once, lent to cases that run side by side: a card in and out costs 0.8 s of polling. */
-export async function openPool(size: number): Promise<{ lease(): Promise<Lease>; close(): Promise<void> }> {
+export async function openPool(size: number): Promise<Pool> {
   const all = await Promise.all(Array.from({ length: size }, openPcscd));
   const free = [...all];
   const waiting: ((pcscd: Pcscd) => void)[] = [];

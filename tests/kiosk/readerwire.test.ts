@@ -1,0 +1,47 @@
+/** Lines between kiosk and reader program come in any pieces and with any content. */
+import { fc, test } from '@fast-check/vitest';
+import { describe, expect } from 'vitest';
+import { lineCutter, readFromReader, readToReader, sentence } from '../../kiosk/readerwire.ts';
+
+describe('the reader wire', () => {
+  test.prop([
+    fc.array(fc.string({ maxLength: 80 }).map((text) => text.replaceAll('\n', ''))),
+    fc.infiniteStream(fc.nat(40)),
+  ])('lines arrive whole however the stream is cut', (lines, cuts) => {
+    const bytes = Buffer.from(lines.map((line) => `${line}\n`).join(''));
+    const heard: string[] = [];
+    const cut = lineCutter((line) => heard.push(line), expect.unreachable);
+    for (let at = 0; at < bytes.length; ) {
+      const length = 1 + (cuts.next().value as number);
+      cut(bytes.subarray(at, at + length));
+      at += length;
+    }
+    expect(heard).toEqual(lines);
+  });
+
+  test('a line past the limit is told once, and nothing after it is believed', () => {
+    const heard: string[] = [];
+    let tooLong = 0;
+    const cut = lineCutter(
+      (line) => heard.push(line),
+      () => {
+        tooLong += 1;
+      },
+    );
+    cut(Buffer.from(`fine\n${'x'.repeat(3000)}`));
+    cut(Buffer.from(`${'x'.repeat(3000)}\nlate\n`));
+    expect({ heard, tooLong }).toEqual({ heard: ['fine'], tooLong: 1 });
+  });
+
+  test.prop([fc.oneof(fc.string(), fc.json())])('no text makes the reading throw', (text) => {
+    readFromReader(text);
+    readToReader(text);
+  });
+
+  test.prop([fc.string({ unit: 'binary', maxLength: 700, size: 'max' })])(
+    'a sentence is one printable line',
+    (text) => {
+      expect(sentence(text)).toMatch(/^\P{C}{1,300}$/u);
+    },
+  );
+});
