@@ -1,0 +1,112 @@
+/** The kiosk's command line. */
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import pino from 'pino';
+import { Compile } from 'typebox/compile';
+import { type KioskName, KioskNameSchema } from '../protocol/ids.ts';
+import { ConfigFault, readConfig, startConfig } from './config.ts';
+import { diagnose, doctorDeps, exitCode, spell } from './doctor.ts';
+import { writePrivate } from './files.ts';
+import { acceptGrant, KeyFault, loadIdentity, requestEnrolment } from './keys.ts';
+import { OutboxFault } from './outbox.ts';
+import { SOFTWARE, startKiosk } from './start.ts';
+
+const say = (text: string): void => void process.stdout.write(`${text}\n`);
+const DIR = ['--dir <dir>', "the kiosk's directory", '.'] as const;
+const isName = Compile(KioskNameSchema);
+
+const program = new Command('simpul-kiosk').description('A Simpul kiosk').version(SOFTWARE);
+const enrol = program.command('enrol').description('join a hub');
+
+enrol
+  .command('request')
+  .description("make this kiosk's keys and a request for the hub operator to sign")
+  .requiredOption('--hub-card <file>', "the hub's card")
+  .requiredOption('--name <name>', 'name of this kiosk: lower-case letters, digits, dashes; at most 23')
+  .option('--out <file>', 'where to write the request; without it, to standard output')
+  .option(...DIR)
+  .action(async ({ hubCard, name, out, dir }: { hubCard: string; name: string; out?: string; dir: string }) => {
+    if (!isName.Check(name))
+      throw new KeyFault(`${name} is no kiosk name: lower-case letters, digits and dashes, at most 23`);
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    const request = await requestEnrolment({ randomBytes }, dir, name as KioskName, readFileSync(hubCard, 'utf8'));
+    const text = `${JSON.stringify(request, null, 2)}\n`;
+    if (out === undefined) return void process.stdout.write(text);
+    writePrivate(out, text);
+    say(`Request written to ${out}. Next: let the hub operator sign it, then run \`simpul-kiosk enrol accept GRANT\`.`);
+  });
+
+enrol
+  .command('accept')
+  .description('take the grant that the hub operator gave')
+  .argument('<grant>', 'file of the grant')
+  .option(...DIR)
+  .action((file: string, { dir }: { dir: string }) => {
+    const { grant, hub } = acceptGrant(dir, readFileSync(file, 'utf8'));
+    startConfig(dir, hub);
+    say(
+      `This is kiosk ${grant.kiosk} (${grant.name}) at ${grant.outlet.name}. Next: \`simpul-kiosk doctor\`, then \`run\`.`,
+    );
+  });
+
+program
+  .command('run')
+  .description('sell')
+  .option(...DIR)
+  .action(({ dir }: { dir: string }) => {
+    const config = readConfig(dir);
+    const identity = loadIdentity(dir);
+    const { stdin: input, stdout: output } = process;
+    // The screen has the terminal to itself; the log goes beside it.
+    const logFile = output.isTTY ? join(dir, 'kiosk.log') : 2;
+    const log = pino(
+      { level: config.log, redact: ['key', '*.key', 'witness'] },
+      pino.destination({ dest: logFile, sync: true }),
+    );
+    const end = (code: number): void => {
+      void stop().finally(() => process.exit(code));
+    };
+    const stop = startKiosk({
+      dir,
+      config,
+      identity,
+      terminal: {
+        input,
+        output,
+        colour: output.isTTY && process.env.NO_COLOR === undefined,
+        interrupted: () => end(0),
+      },
+      log: (what, detail) => log.info({ detail }, what),
+      failed: (error) => {
+        log.fatal(error, 'the till has stopped');
+        end(1);
+      },
+    });
+    process.once('SIGTERM', () => end(0));
+    process.once('SIGINT', () => end(0));
+  });
+
+program
+  .command('doctor')
+  .description('check everything a kiosk needs; exit code 0 well, 1 warnings, 2 faults')
+  .option('--json', 'one JSON object')
+  .option('--beacon', "compare the clock with the hub's beacon; a running kiosk is offline for a moment")
+  .option('--card', 'wait ten seconds for a card on the reader')
+  .option(...DIR)
+  .action(async ({ dir, json, beacon, card }: { dir: string; json?: boolean; beacon?: boolean; card?: boolean }) => {
+    const findings = await diagnose(doctorDeps(dir), { beacon: beacon === true, card: card === true });
+    say(json === true ? JSON.stringify({ ok: exitCode(findings) === 0, checks: findings }) : spell(findings));
+    process.exitCode = exitCode(findings);
+  });
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  const expected = error instanceof ConfigFault || error instanceof KeyFault || error instanceof OutboxFault;
+  const system = (error as NodeJS.ErrnoException).code !== undefined;
+  if (!expected && !system) throw error;
+  process.stderr.write(`${(error as Error).message}\n`);
+  process.exitCode = 2;
+}

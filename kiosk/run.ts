@@ -1,0 +1,317 @@
+/** The only loop: events in, one pure step, effects out. */
+import type { CardKeyGrant } from '../protocol/cardkey.ts';
+import type { KioskSeq } from '../protocol/ids.ts';
+import type { Refusal } from '../protocol/refusals.ts';
+import type { Link, LinkEvent } from './link.ts';
+import { type Outbox, OutboxFault } from './outbox.ts';
+import type { Panel } from './panel.ts';
+import type { Reader, ReaderEvent } from './reader.ts';
+import { type Ask, type Effect, newTill, type Till, type TillEvent, type TimerId } from './rules/sale.ts';
+import { view } from './rules/screens.ts';
+import { step } from './rules/till.ts';
+import { lookAt, pay, type TapDeps } from './tap.ts';
+
+/** Everything the loop touches; the seeded world hands in its own. */
+export interface RunDeps extends Omit<TapDeps, 'reader' | 'journal'> {
+  readonly reader: Reader;
+  readonly link: Link;
+  readonly outbox: Outbox;
+  readonly panel: Panel;
+  /** Monotonic clock, milliseconds. */
+  readonly monotonic: () => number;
+  /** A fraction from 0 up to, but not including, 1. */
+  readonly random: () => number;
+  readonly timers: { setTimeout(callback: () => void, ms: number): unknown; clearTimeout(timer: unknown): void };
+  readonly log: (what: string, detail: string) => void;
+  /** Told once, when a bug has stopped the loop: nothing is armed any more and the kiosk must start anew. */
+  readonly failed: (error: unknown) => void;
+}
+
+export interface Running {
+  /** The state between two steps. */
+  till(): Till;
+  /** Stops the loop; link, reader, panel and outbox stay open for their owner to close. */
+  stop(): void;
+}
+
+/** What a message on its way was about. */
+type Errand =
+  | { readonly about: 'purchase' | Ask; readonly seq: KioskSeq }
+  | { readonly about: 'key'; readonly uid: string };
+
+/** Green lights kept for cards to see; older ones are answered by the hub. */
+const UNSHOWN_MAX = 200;
+const ERRANDS_MAX = 256;
+/** Retries of many kiosks must not come together after an outage of the hub. */
+const jittered = (ms: number, random: number): number => Math.round(ms * (0.5 + random / 2));
+
+/** Starts the till: reads the disk, then listens to panel, reader and link. @throws OutboxFault when the disk cannot be read. */
+export function run(deps: RunDeps): Running {
+  const loop = new Loop(deps);
+  loop.start();
+  return { till: () => loop.till, stop: () => loop.stop() };
+}
+
+class Loop {
+  till: Till;
+  readonly #deps: RunDeps;
+  readonly #tap: TapDeps;
+  readonly #queue: TillEvent[] = [];
+  readonly #timers = new Map<TimerId, unknown>();
+  readonly #errands = new Map<string, Errand>();
+  #busy = false;
+  #stopped = false;
+
+  constructor(deps: RunDeps) {
+    this.#deps = deps;
+    this.#tap = { ...deps, journal: (seq, intent) => deps.outbox.journal(seq, intent) };
+    this.till = newTill(deps.kiosk);
+  }
+
+  start(): void {
+    const { outbox, panel, reader, link } = this.#deps;
+    this.#show();
+    this.#take({ type: 'booted', recovered: outbox.unfinished(), unshown: outbox.unshown(UNSHOWN_MAX) });
+    panel.listen((key) => this.#take({ type: 'pressed', key }));
+    reader.listen((event) => this.#take(readerEvent(event)));
+    link.listen((event) => this.#heard(event));
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    for (const timer of this.#timers.values()) this.#deps.timers.clearTimeout(timer);
+    this.#timers.clear();
+  }
+
+  /** Events are taken one at a time, in order; effects may add more. */
+  #take(event: TillEvent): void {
+    if (this.#stopped) return;
+    this.#queue.push(event);
+    if (this.#busy) return;
+    this.#busy = true;
+    try {
+      for (let next = this.#queue.shift(); next !== undefined && !this.#stopped; next = this.#queue.shift()) {
+        const { till, effects } = step(this.till, next, this.#deps.monotonic());
+        this.till = till;
+        // Shown before it is journaled: a crash between shows a green light twice rather than never.
+        this.#show();
+        for (const effect of effects) this.#careful(() => this.#perform(effect));
+      }
+    } catch (error) {
+      this.#fail(error);
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  #fail(error: unknown): void {
+    if (this.#stopped) return;
+    this.stop();
+    this.#deps.failed(error);
+  }
+
+  /** The one place where a disk fault becomes an event; anything else is a bug and stops the loop. */
+  #careful(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      if (!(error instanceof OutboxFault)) throw error;
+      this.#deps.log('disk fault', error.message);
+      this.#take({ type: 'disk', why: error.message });
+    }
+  }
+
+  #show(): void {
+    this.#deps.panel.show(view(this.till, this.#deps.monotonic()));
+  }
+
+  #perform(effect: Effect): void {
+    const { outbox } = this.#deps;
+    switch (effect.type) {
+      case 'mint':
+        this.#take({ type: 'minted', seq: outbox.mint(effect.amount, effect.mode) });
+        break;
+      case 'drop':
+        outbox.drop(effect.seq);
+        break;
+      case 'fetch-key':
+        this.#fetchKey(effect.uid);
+        break;
+      case 'forget-key':
+        this.#deps.cardKeys.refuse(effect.uid);
+        break;
+      case 'pay':
+        this.#pay(effect);
+        break;
+      case 'look':
+        this.#look(effect);
+        break;
+      case 'save':
+        outbox.save(effect.seq, effect.body);
+        break;
+      case 'send':
+        this.#note(this.#deps.link.send('purchase', effect.body), {
+          about: 'purchase',
+          seq: effect.body.seq as KioskSeq,
+        });
+        break;
+      case 'close':
+        outbox.close(effect.seq, effect.ask);
+        break;
+      case 'ask': {
+        const { seq, ask } = effect;
+        const id = this.#deps.link.send('resolve', { kiosk: this.#deps.kiosk, seq, kind: 'account', ask });
+        this.#note(id, { about: ask, seq });
+        break;
+      }
+      case 'keep':
+        outbox.keep(effect.seq, effect.sealed, effect.voided);
+        break;
+      case 'green':
+        outbox.green(effect.seq);
+        break;
+      case 'timer':
+        this.#setTimer(effect.id, effect.afterMs);
+        break;
+      case 'stop':
+        this.#clearTimer(effect.id);
+        break;
+      case 'probe':
+        outbox.probe();
+        this.#take({ type: 'disk', why: null });
+        break;
+      case 'log':
+        this.#deps.log(effect.what, effect.detail);
+        break;
+    }
+  }
+
+  #pay(effect: Effect & { type: 'pay' }): void {
+    const { sale, card } = effect;
+    pay(this.#tap, effect).then(
+      (paid) => this.#take({ type: 'paid', seq: sale.seq, presence: card.presence, paid }),
+      (error) => this.#fail(error),
+    );
+  }
+
+  #look(effect: Effect & { type: 'look' }): void {
+    const { seq, card } = effect;
+    lookAt(this.#tap, effect).then(
+      (looked) => this.#take({ type: 'looked', seq, presence: card.presence, looked }),
+      (error) => this.#fail(error),
+    );
+  }
+
+  #fetchKey(uid: string): void {
+    const { cardKeys, link } = this.#deps;
+    if (cardKeys.stopped(uid)) this.#take({ type: 'card-key', uid, state: 'stopped' });
+    else if (cardKeys.find(uid) !== null) this.#take({ type: 'card-key', uid, state: 'held' });
+    else this.#note(link.send('cardkey', { uid }), { about: 'key', uid });
+  }
+
+  /** Notes what a sent message was about; one that was not sent is sent again by a timer of the till. */
+  #note(id: string | null, errand: Errand): void {
+    if (id === null) return;
+    this.#errands.set(id, errand);
+    for (const oldest of this.#errands.keys()) {
+      if (this.#errands.size <= ERRANDS_MAX) break;
+      this.#errands.delete(oldest);
+    }
+  }
+
+  #done(replyTo: string | undefined): Errand | undefined {
+    if (replyTo === undefined) return undefined;
+    const errand = this.#errands.get(replyTo);
+    this.#errands.delete(replyTo);
+    return errand;
+  }
+
+  #setTimer(id: TimerId, afterMs: number): void {
+    this.#clearTimer(id);
+    const { timers, random } = this.#deps;
+    const ms = id === 'retry' || id.startsWith('ask ') ? jittered(afterMs, random()) : afterMs;
+    const ring = (): void => {
+      this.#timers.delete(id);
+      this.#take({ type: 'timer', id });
+    };
+    this.#timers.set(id, timers.setTimeout(ring, ms));
+  }
+
+  #clearTimer(id: TimerId): void {
+    const timer = this.#timers.get(id);
+    if (timer !== undefined) this.#deps.timers.clearTimeout(timer);
+    this.#timers.delete(id);
+  }
+
+  #heard(event: LinkEvent): void {
+    switch (event.type) {
+      case 'up':
+        this.#take({ type: 'link', online: true });
+        break;
+      case 'down':
+        // Answers to the old connection's messages will not come: what matters is asked again.
+        this.#errands.clear();
+        this.#deps.log('link down', event.why);
+        this.#take({ type: 'link', online: false });
+        break;
+      case 'hub':
+      case 'beacon':
+        this.#take(event);
+        break;
+      case 'refusal':
+        this.#refused(this.#done(event.replyTo), event.code, event.detail);
+        break;
+      case 'heard':
+        this.#answered(event);
+        break;
+    }
+  }
+
+  #refused(errand: Errand | undefined, code: Refusal, detail: string): void {
+    this.#deps.log(`the hub refused: ${code}`, detail);
+    if (errand === undefined) return;
+    if (errand.about === 'key') this.#take({ type: 'card-key', uid: errand.uid, state: code });
+    else this.#take({ type: 'refused', seq: errand.seq, about: errand.about, code });
+  }
+
+  #answered(event: LinkEvent & { type: 'heard' }): void {
+    const errand = this.#done(event.replyTo);
+    switch (event.conversation) {
+      case 'purchase':
+        this.#take({ type: 'receipt', sealed: event.body });
+        break;
+      case 'cardkey':
+        this.#granted(event.body);
+        break;
+      case 'resolve': {
+        // An answer counts only for the question that was asked: of an approved sale the two questions differ.
+        if (errand?.about !== 'resolve' && errand?.about !== 'cancel') return;
+        const { receipt, mac, voided } = event.body;
+        this.#take({ type: 'answer', ask: errand.about, sealed: { receipt, mac }, voided });
+      }
+    }
+  }
+
+  #granted(grant: CardKeyGrant): void {
+    this.#deps.cardKeys.accept(grant).then(
+      (accepted) => {
+        if (accepted === 'unsealed') this.#deps.log('a card key was not sealed to this kiosk', grant.uid);
+        else this.#take({ type: 'card-key', uid: grant.uid, state: accepted });
+      },
+      (error) => this.#fail(error),
+    );
+  }
+}
+
+function readerEvent(event: ReaderEvent): TillEvent {
+  switch (event.type) {
+    case 'ready':
+      return { type: 'reader-ready' };
+    case 'card':
+      return { type: 'card', presence: event.presence, uid: event.uid };
+    case 'gone':
+      return { type: 'gone', presence: event.presence };
+    case 'fault':
+      return { type: 'reader-fault', why: event.why };
+  }
+}

@@ -1,0 +1,58 @@
+/** Puts a kiosk together from its directory and the machine it runs on. */
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { makeCardKeys } from './cardkeys.ts';
+import type { Config } from './config.ts';
+import { dialHub } from './dial.ts';
+import type { Identity } from './keys.ts';
+import { openLink } from './link.ts';
+import { openOutbox } from './outbox.ts';
+import { openTerminal, type TerminalSettings } from './panel.ts';
+import { openReader } from './reader.ts';
+import { run } from './run.ts';
+
+/** Told to the hub at each connect. */
+export const SOFTWARE = 'simpul-kiosk 0.1.0';
+
+/** Where a kiosk keeps its sales. */
+export const outboxPath = (dir: string): string => join(dir, 'outbox.sqlite');
+
+export interface StartDeps {
+  readonly dir: string;
+  readonly config: Config;
+  readonly identity: Identity;
+  readonly terminal: Pick<TerminalSettings, 'input' | 'output' | 'colour' | 'interrupted'>;
+  readonly log: (what: string, detail: string) => void;
+  /** Told once, when a bug has stopped the till. */
+  readonly failed: (error: unknown) => void;
+}
+
+/**
+ * Starts a kiosk.
+ * @returns how to stop it.
+ * @throws OutboxFault when the disk cannot be used.
+ */
+export function startKiosk({ dir, config, identity, terminal, log, failed }: StartDeps): () => Promise<void> {
+  const { kiosk, name, outlet, sealingKey, witness } = identity;
+  const timers = globalThis;
+  const now = Date.now;
+  const monotonic = (): number => performance.now();
+  const { random } = Math;
+  const outbox = openOutbox({ path: outboxPath(dir), kiosk, now });
+  const cardKeys = makeCardKeys({ monotonic, sealingKey, witness });
+  const reader = openReader({ timers, random }, { command: config.reader });
+  const dial = () => dialHub(config.hub, identity);
+  const waiting = () => outbox.waiting();
+  const link = openLink({ dial, timers, random, randomBytes, now, waiting, log }, { name, software: SOFTWARE });
+  const heading = `${outlet.name} - ${outlet.cooperativeName}`;
+  const panel = openTerminal({ ...terminal, heading, first: config.language });
+  const deps = { kiosk, reader, link, outbox, panel, cardKeys, monotonic, random, randomBytes, timers, log, failed };
+  const running = run(deps);
+  return async () => {
+    running.stop();
+    await Promise.all([link.close(), reader.close()]);
+    panel.close();
+    outbox.end();
+  };
+}

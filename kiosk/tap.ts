@@ -1,0 +1,117 @@
+/** Plays the till's conversations with a card and says what they came to. */
+import { type AccountIntent, account } from '../cards/account.ts';
+import { look } from '../cards/look.ts';
+import { type Failure, play } from '../cards/script.ts';
+import type { KioskNo, KioskSeq } from '../protocol/ids.ts';
+import { minuteOfSlot } from '../protocol/status.ts';
+import type { CardKeys } from './cardkeys.ts';
+import { OutboxFault } from './outbox.ts';
+import type { Reader } from './reader.ts';
+import type { Intent } from './rules/doubt.ts';
+import type { CardTrouble, Effect, Looked, Paid } from './rules/sale.ts';
+
+export interface TapDeps {
+  readonly kiosk: KioskNo;
+  readonly reader: Pick<Reader, 'transmit'>;
+  readonly cardKeys: CardKeys;
+  /** @throws OutboxFault; the commit is not sent then. */
+  readonly journal: (seq: KioskSeq, intent: Intent) => void;
+  readonly randomBytes: (length: number) => Uint8Array;
+}
+
+const CHALLENGE_BYTES = 16;
+
+/** Plays the account sale. Never rejects but for bugs. */
+export async function pay(deps: TapDeps, { sale, card, slot, beacon }: Effect & { type: 'pay' }): Promise<Paid> {
+  const key = deps.cardKeys.find(card.uid);
+  if (key === null) return { kind: 'no-key' };
+  const deed = {
+    kind: 'account',
+    amount: sale.amount,
+    kioskNo: deps.kiosk,
+    kioskSeq: sale.seq,
+    minute: minuteOfSlot(slot),
+  } as const;
+  const { record, tmri } = deps.cardKeys.sign(card.uid, deed, beacon);
+  let intent: Intent | null = null;
+  const journal = (seen: AccountIntent): void => {
+    const written = intentOf(card.uid, key.tmacKeyVersion, { record, tmri }, seen);
+    deps.journal(sale.seq, written);
+    // From here on the commit may be on its way to the card.
+    intent = written;
+  };
+  const rndA = deps.randomBytes(CHALLENGE_BYTES);
+  try {
+    const script = account({ key1: key.key1, rndA, record, tmri, journal });
+    const result = await play(script, (apdu) => deps.reader.transmit(card.presence, apdu));
+    return result.ok ? certified(intent, result) : failed(intent, result);
+  } catch (error) {
+    if (error instanceof OutboxFault) return { kind: 'disk', why: error.message };
+    throw error;
+  }
+}
+
+function certified(intent: Intent | null, { tmc, tmv }: { tmc: number; tmv: Uint8Array }): Paid {
+  if (intent === null) throw new Error('a card sale was certified before it was journaled');
+  return { kind: 'committed', intent, certificate: { tmc, tmv: hex(tmv) } };
+}
+
+/** Once the commit was sent, anything but a proven answer is a doubt (TRUTH section 4). */
+function failed(intent: Intent | null, failure: Failure): Paid {
+  if (failure.outcome === 'not-executed') return trouble(failure);
+  if (intent === null) throw new Error(`a card is in doubt before anything was journaled: ${failure.at}`);
+  return { kind: 'doubt', intent };
+}
+
+/** Plays a look at a card in doubt. Never rejects but for bugs. */
+export async function lookAt(deps: TapDeps, { card }: Effect & { type: 'look' }): Promise<Looked> {
+  const key = deps.cardKeys.find(card.uid);
+  if (key === null) return { kind: 'no-key' };
+  const script = look({ key1: key.key1, rndA: deps.randomBytes(CHALLENGE_BYTES) });
+  const result = await play(script, (apdu) => deps.reader.transmit(card.presence, apdu));
+  if (!result.ok) return trouble(result);
+  const { tmc, tmv } = counterOf(result.before);
+  return { kind: 'seen', sight: { keyVersion: key.tmacKeyVersion, tmc, tmv, records: hex(result.records) } };
+}
+
+function trouble({ reason }: Failure): CardTrouble {
+  switch (reason) {
+    case 'lost':
+    case 'garbled':
+      return { kind: 'torn' };
+    case 'not-ours':
+      return { kind: 'foreign' };
+    case 'refused':
+    case 'wrong-key':
+    case 'delay':
+      return { kind: reason };
+  }
+}
+
+function intentOf(
+  uid: string,
+  keyVersion: number,
+  ours: { record: Uint8Array; tmri: Uint8Array },
+  seen: AccountIntent,
+): Intent {
+  return {
+    uid,
+    keyVersion,
+    ...counterOf(seen.before),
+    records: hex(seen.records),
+    opening: Number(seen.opening),
+    record: hex(ours.record),
+    tmri: hex(ours.tmri),
+    encTmri: hex(seen.encTmri),
+  };
+}
+
+/** File 0F: TMC, lowest byte first, then TMV. */
+function counterOf(file: Uint8Array): { tmc: number; tmv: string } {
+  const bytes = Buffer.from(file.buffer, file.byteOffset, file.length);
+  return { tmc: bytes.readUInt32LE(0), tmv: bytes.subarray(4).toString('hex') };
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex');
+}
