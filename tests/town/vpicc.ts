@@ -1,5 +1,6 @@
 /** Lays an emulated card on a virtual PC/SC reader: a client of vpcd, the pcscd driver that listens (CARDS section 11.3). */
-import { connect, type Socket } from 'node:net';
+import { connect } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Card } from './card.ts';
 import { type Presence, present, type Trouble } from './field.ts';
 
@@ -24,23 +25,28 @@ export interface Offer {
 export function offer(card: Card, port: number, trouble: Trouble = {}): Promise<Offer> {
   return new Promise((resolve, reject) => {
     const socket = connect({ port, host: '127.0.0.1', noDelay: true });
-    const gone = new Promise<void>((left) => socket.once('close', () => left()));
-    socket.on('error', reject);
-    socket.once('connect', () => {
-      answerAll(socket, card, present(card, trouble));
-      resolve({
-        gone,
-        remove: () => {
-          socket.destroy();
-          return gone;
-        },
-      });
-    });
-    socket.once('close', () => card.reset());
+    socket.once('error', reject);
+    socket.once('connect', () => resolve(lay(card, socket, trouble)));
   });
 }
 
-function answerAll(socket: Socket, card: Card, presence: Presence): void {
+/** Lays the card on a reader's slot that is already connected. */
+export function lay(card: Card, slot: Duplex, trouble: Trouble = {}): Offer {
+  const gone = new Promise<void>((left) => slot.once('close', () => left()));
+  // A reader that died took the card's field with it: `gone` says so.
+  slot.on('error', () => slot.destroy());
+  slot.once('close', () => card.reset());
+  answerAll(slot, card, present(card, trouble));
+  return {
+    gone,
+    remove: () => {
+      slot.destroy();
+      return gone;
+    },
+  };
+}
+
+function answerAll(socket: Duplex, card: Card, presence: Presence): void {
   let waiting = Buffer.alloc(0);
   socket.on('data', (chunk) => {
     waiting = Buffer.concat([waiting, chunk]);
@@ -66,7 +72,7 @@ function control(card: Card, code: number | undefined): Uint8Array {
 }
 
 /** Length and reply in one write, or the driver waits for the second half. */
-function send(socket: Socket, reply: Uint8Array): void {
+function send(socket: Duplex, reply: Uint8Array): void {
   const message = Buffer.alloc(LENGTH_BYTES + reply.length);
   message.writeUInt16BE(reply.length);
   message.set(reply, LENGTH_BYTES);
