@@ -20,10 +20,13 @@ export const VAULT_COST = 2 ** 10;
 
 export const ECDSA = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 
+/** When to clean up: after the test, or after the file with `afterAll`. */
+type Finally = (clean: () => void | Promise<void>) => void;
+
 /** A directory that is removed after the test. */
-export function temporary(): string {
+export function temporary(whenDone: Finally = onTestFinished): string {
   const directory = mkdtempSync(join(tmpdir(), 'simpul-hub-'));
-  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  whenDone(() => rmSync(directory, { recursive: true, force: true }));
   return directory;
 }
 
@@ -74,9 +77,13 @@ export async function makeRequest(name: string, hubKey: Uint8Array) {
   return { request, key, sealing, witness };
 }
 
-/** Makes and starts a hub with the pilot town; it is closed after the test. */
-export async function openWorld(settings: Partial<HubConfig> = {}, edges: Partial<Edges> = {}): Promise<World> {
-  const directory = temporary();
+/** Makes and starts a hub with the pilot town; it is closed in the end. */
+export async function openWorld(
+  settings: Partial<HubConfig> = {},
+  edges: Partial<Edges> = {},
+  whenDone: Finally = onTestFinished,
+): Promise<World> {
+  const directory = temporary(whenDone);
   const logged: string[] = [];
   const log = makeLog('info', { write: (line) => void logged.push(line) });
   const real = realEdges(log);
@@ -117,6 +124,6 @@ export async function openWorld(settings: Partial<HubConfig> = {}, edges: Partia
     },
   };
   hub = await start();
-  onTestFinished(() => hub.close());
+  whenDone(() => hub.close());
   return world;
 }
