@@ -18,7 +18,9 @@ export interface Wire {
   gone(): Promise<void>;
 }
 
-function wrap(socket: Socket): Wire {
+type Finally = (clean: () => void) => void;
+
+function wrap(socket: Socket, whenDone: Finally = onTestFinished): Wire {
   const parser = mqtt.parser();
   const packets: Packet[] = [];
   const listeners = new Set<() => void>();
@@ -36,7 +38,7 @@ function wrap(socket: Socket): Wire {
     closed = true;
     stir();
   });
-  onTestFinished(() => void socket.destroy());
+  whenDone(() => void socket.destroy());
   const until = <T>(what: string, look: () => T | undefined): Promise<T> =>
     new Promise((resolve, reject) => {
       const end = () => {
@@ -78,6 +80,7 @@ export async function dial(
   world: World,
   kiosk: Pick<TestKiosk, 'key' | 'grant'> | null,
   session?: Buffer,
+  whenDone?: Finally,
 ): Promise<Wire> {
   const ca = kiosk?.grant.ca;
   const socket = connectTls({
@@ -87,7 +90,7 @@ export async function dial(
     ...(kiosk === null ? { rejectUnauthorized: false } : { ca, key: kiosk.key, cert: kiosk.grant.certificate }),
     ...(session === undefined ? {} : { session }),
   });
-  const wire = wrap(socket);
+  const wire = wrap(socket, whenDone);
   await new Promise<void>((resolve) => socket.once('secureConnect', resolve).once('close', () => resolve()));
   return wire;
 }
@@ -111,8 +114,8 @@ export const connectPacket = (clientId: string, more: object = {}): Packet => ({
 });
 
 /** Dials, connects and subscribes as a good kiosk does. */
-export async function join(world: World, kiosk: TestKiosk, more: object = {}): Promise<Wire> {
-  const wire = await dial(world, kiosk);
+export async function join(world: World, kiosk: TestKiosk, more: object = {}, whenDone?: Finally): Promise<Wire> {
+  const wire = await dial(world, kiosk, undefined, whenDone);
   wire.send(connectPacket(kiosk.name, more));
   const connack = await wire.find(({ cmd }) => cmd === 'connack');
   if (connack.cmd !== 'connack' || connack.returnCode !== 0) throw new Error(`not let in: ${JSON.stringify(connack)}`);
