@@ -59,9 +59,17 @@ const LEGS = `SELECT cooperative, kind, owner, amount FROM leg JOIN account ON a
 
 const clamp = (limit: number) => Math.max(0, Math.min(Math.floor(limit), LIST_MAX));
 
-/** A fault of one request, not of the disk: the others of its batch can still be decided. */
+/** Somebody else wrote to the file: what the engine holds in memory may be wrong, and it must stop. */
+class ForeignWriter extends Error {
+  constructor() {
+    super('another process wrote to the ledger; stop it and start the hub again');
+  }
+}
+
+/** A fault of one request, not of the file or disk: the others of its batch can still be decided. */
 const isolated = (error: unknown) =>
-  !(error instanceof Database.SqliteError) || error.code.startsWith('SQLITE_CONSTRAINT');
+  !(error instanceof ForeignWriter) &&
+  !(error instanceof Database.SqliteError && !error.code.startsWith('SQLITE_CONSTRAINT'));
 
 /** The statements around a batch. */
 function frame(db: Database.Database) {
@@ -84,15 +92,24 @@ const timeOf = (work: Work | undefined): number => {
   return work?.do === 'cancel' ? work.at : 0;
 };
 
-/** Opens a ledger file, or starts one. */
-export function openEngine({ path }: { readonly path: string }): Engine {
+export interface EngineOptions {
+  readonly path: string;
+  /** Growth of the write-ahead log between two tidyings, in bytes. */
+  readonly walBytes?: number;
+}
+
+/**
+ * Opens a ledger file, or starts one.
+ * @throws Error if the file is no ledger, cannot be written, or would not be durable.
+ */
+export function openEngine({ path, walBytes = WAL_BYTES }: EngineOptions): Engine {
   const db = openDatabase(path, 'schema.sql');
   const sql = frame(db);
   const books = openBooks(db);
   const cards = openCards(db);
   const decisions = openDecisions(db);
   const version = sql.version.get();
-  let walBytesMax = WAL_BYTES;
+  let tidyAt = walBytes;
 
   function flush(): void {
     decisions.flush();
@@ -119,8 +136,7 @@ export function openEngine({ path }: { readonly path: string }): Engine {
   function transact(batch: readonly Work[]): readonly Answer[] {
     sql.begin.run();
     // What is judged in memory holds only while nobody else writes.
-    if (sql.version.get() !== version)
-      throw new Error('another process wrote to the ledger; stop it and start the hub again');
+    if (sql.version.get() !== version) throw new ForeignWriter();
     const desk: Desk = {
       books,
       cards,
@@ -173,15 +189,15 @@ export function openEngine({ path }: { readonly path: string }): Engine {
     return found;
   }
 
-  function walBytes(): number {
+  function walSize(): number {
     return statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
   }
 
   function tidy(): void {
-    if (walBytes() < walBytesMax) return;
+    if (walSize() < tidyAt) return;
     // A reader may hold part of the log; what is left is tried again only after further growth.
     db.pragma('wal_checkpoint(TRUNCATE)');
-    walBytesMax = walBytes() + WAL_BYTES;
+    tidyAt = walSize() + walBytes;
   }
 
   return {

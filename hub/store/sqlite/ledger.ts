@@ -39,6 +39,7 @@ class Link {
   readonly #asked = new Map<number, Waiting>();
   #last = 0;
   #dead: string | null = null;
+  #shut = false;
   readonly ready: Promise<void>;
 
   constructor(path: string, died: (fault: LedgerFault) => void) {
@@ -63,8 +64,18 @@ class Link {
     else waiting?.resolve(reply.value as never);
   }
 
+  /** Ends the worker once it has answered all it was asked; resolves when the file is closed. */
+  async close(): Promise<void> {
+    const ended = new Promise((resolve) => this.#worker.once('exit', resolve));
+    const closed = this.ask<null>({ do: 'close' });
+    this.#shut = true;
+    await closed;
+    await ended;
+  }
+
   ask<Value>(call: Asked<Call>): Promise<Value> {
-    if (this.#dead !== null) return Promise.reject(new LedgerFault(this.#dead, true));
+    const shut = this.#dead ?? (this.#shut ? 'the ledger is closed' : null);
+    if (shut !== null) return Promise.reject(new LedgerFault(shut, true));
     this.#last += 1;
     const id = this.#last;
     return new Promise<Value>((resolve, reject) => {
@@ -175,9 +186,9 @@ export async function openLedger({ path, onFault, queueMax = QUEUE_MAX }: Ledger
     balances: (accounts) => link.ask<readonly bigint[]>({ do: 'balances', accounts }),
     lines: (account, after, limit) => link.ask<readonly Line[]>({ do: 'lines', account, after, limit }),
     trialBalance: () => trialBalance(path),
-    close: async () => {
+    close: () => {
       open = false;
-      await link.ask<null>({ do: 'close' });
+      return link.close();
     },
   };
 }

@@ -1,0 +1,106 @@
+/** The audit trusts legs only: every way to break the books shows, and sound books show nothing. */
+import Database from 'better-sqlite3';
+import { expect, test } from 'vitest';
+import { auditFile } from '../../../../hub/store/sqlite/audit.ts';
+import { openEngine } from '../../../../hub/store/sqlite/engine.ts';
+import { cancel, ledgerPath, opening, post, sale, words } from './town.ts';
+
+/** A ledger with an opening, two sales and a void, closed. */
+function books(): string {
+  const path = ledgerPath();
+  const engine = openEngine({ path });
+  words(
+    engine,
+    opening(200_000n),
+    post(sale({ seq: 1, fee: 350n })),
+    post(sale({ seq: 2 })),
+    cancel(2),
+    post(sale({ seq: 3, amount: 900_000n })),
+  );
+  engine.close();
+  return path;
+}
+
+/** Breaks a closed ledger by hand, walls taken down. */
+function tamper(statement: string): string {
+  const path = books();
+  const db = new Database(path);
+  db.pragma('ignore_check_constraints = ON');
+  for (const trigger of ['entry_final', 'entry_noted', 'entry_kept', 'leg_final', 'leg_kept'])
+    db.exec(`DROP TRIGGER ${trigger}`);
+  expect(db.prepare(statement).run().changes).toBeGreaterThan(0);
+  db.close();
+  return path;
+}
+
+test('sound books: four entries, every sum zero, nothing broken; the declined sale is no entry', () => {
+  const found = auditFile(books());
+  expect(found).toMatchObject({ entries: 4, total: 0n, brokenPairs: [], brokenAccounts: [], brokenEntries: [] });
+  expect([...found.cooperatives].sort()).toEqual([
+    ['angkot', 0n],
+    ['pasar', 0n],
+    ['platform', 0n],
+  ]);
+});
+
+test('one rupiah added to a leg shows in the total, in the books, in its pair, its account and its entry', () => {
+  const found = auditFile(
+    tamper(`UPDATE leg SET amount = amount + 1 WHERE id = (SELECT min(leg.id) FROM leg
+    JOIN account ON account.id = leg.account WHERE kind = 'position')`),
+  );
+  expect(found.total).toBe(1n);
+  expect([...found.cooperatives.values()].filter((sum) => sum !== 0n)).toEqual([1n]);
+  expect(found.brokenPairs).toEqual(['angkot/pasar']);
+  expect(found.brokenAccounts).toEqual(['pasar/position/angkot']);
+  expect(found.brokenEntries).toHaveLength(1);
+});
+
+const accounts: readonly (readonly [string, string, RegExp])[] = [
+  ['a balance changed in the account', "UPDATE account SET balance = balance + 1 WHERE kind = 'member'", /member/],
+  ['a head that skips the newest leg', "UPDATE account SET head = head - 1 WHERE kind = 'member'", /member/],
+  [
+    'a link to another account’s leg',
+    "UPDATE leg SET previous = 1 WHERE id = (SELECT head FROM account WHERE kind = 'payout')",
+    /payout/,
+  ],
+  [
+    'a link cut off',
+    "UPDATE leg SET previous = 0 WHERE id = (SELECT head FROM account WHERE kind = 'member')",
+    /member/,
+  ],
+  [
+    'a balance changed in a leg',
+    "UPDATE leg SET balance = balance - 1 WHERE id = (SELECT head FROM account WHERE kind = 'bank')",
+    /bank/,
+  ],
+  ['a leg of an account that is not there', 'UPDATE leg SET account = 99 WHERE id = 1', /account 99/],
+];
+
+test.each(accounts)('%s is named', (_name, statement, expected) => {
+  expect(auditFile(tamper(statement)).brokenAccounts.join()).toMatch(expected);
+});
+
+test('a member’s balance below zero is named even if everything adds up', () => {
+  const path = tamper(`UPDATE leg SET amount = -300000, balance = balance - 100000
+    WHERE id = 1`);
+  expect(auditFile(path).brokenAccounts.length).toBeGreaterThan(0);
+});
+
+test('a leg deleted, an entry deleted, or a leg moved to another entry is named', () => {
+  for (const statement of [
+    'DELETE FROM leg WHERE id = (SELECT max(id) FROM leg)',
+    'DELETE FROM entry WHERE id = (SELECT max(id) FROM entry WHERE legs > 0)',
+    'UPDATE leg SET entry = 1 WHERE id = 3',
+    'UPDATE entry SET legs = legs + 1 WHERE id = 1',
+    'UPDATE entry SET leg = 2 WHERE id = 1',
+  ]) {
+    expect(auditFile(tamper(statement)).brokenEntries.length, statement).toBeGreaterThan(0);
+  }
+});
+
+test('a file that is not there, or not a ledger, cannot be audited', () => {
+  expect(() => auditFile('/nonexistent/ledger.db')).toThrow();
+  const path = ledgerPath();
+  new Database(path).exec('CREATE TABLE other (a)').close();
+  expect(() => auditFile(path)).toThrow(/no such table/);
+});
