@@ -10,8 +10,8 @@ export interface AccountOrder extends CardAccess {
   readonly record: Uint8Array;
   readonly tmri: Uint8Array;
   /**
-   * Makes the intent durable. Called once, when nothing but the commit is left; it returns when the intent is on disk. If it
-   * throws, the commit is never sent (TRUTH section 4).
+   * Makes the intent durable. Called once, when nothing but the commit is left; it returns when the intent is on disk.
+   * If it throws, the commit is never sent (TRUTH section 4).
    */
   readonly journal: (intent: AccountIntent) => void;
 }
@@ -47,8 +47,9 @@ const BEFORE_COMMIT = { otherwise: 'not-executed' } as const;
 /**
  * `Select · 71 key 1 · AF · AD 0F · AB 01 0 4 · 6C 03 · 8B 01 · C8 · C7 01`, one command at a time.
  *
- * Until the commit is sent nothing has happened (`not-executed`). Once it was sent, anything but a reply with a valid MAC
- * leaves it `unknown`, error statuses too: they carry no MAC and a reader gives such bytes for a torn card (CARDS section 6).
+ * Until the commit is sent nothing has happened (`not-executed`). Once it was sent, anything but a reply with a valid
+ * MAC leaves it `unknown`, error statuses too: they carry no MAC, and readers give such bytes for a torn card (CARDS
+ * section 6).
  */
 export function* account(order: AccountOrder): Script<AccountDone | Failure> {
   const met = yield* meet(order);

@@ -18,8 +18,8 @@ export function double(block: Uint8Array): Uint8Array {
 }
 
 /**
- * The same bytes as a plain Uint8Array: a Buffer's `slice` shares its bytes where every other array's copies them, so none
- * leaves this room.
+ * The same bytes as a plain Uint8Array: a Buffer's `slice` shares its bytes where every other array's copies them, so
+ * none leaves this room.
  */
 export function bare(buffer: Buffer): Uint8Array {
   return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length);
@@ -34,7 +34,7 @@ export function xorInto(into: Uint8Array, from: Uint8Array, at = 0): void {
  * AES-128 CMAC (RFC 4493), 16 bytes.
  *
  * One cipher object a message, because making one costs more than all its blocks: a zero block goes first, and its
- * ciphertext is both E(K, 0), from which the subkeys follow, and CBC's chaining value, which is undone in the first block.
+ * ciphertext is both E(K, 0), from which the subkeys follow, and CBC's chaining value, undone in the first block.
  */
 export function cmac(key: Uint8Array, message: Uint8Array): Uint8Array {
   const whole = message.length > 0 && message.length % BLOCK === 0;

@@ -1,4 +1,4 @@
-/** The commands of a card: instruction, length of the clear header, and protection inside a session (CARDS section 3.5). */
+/** The commands of a card: instruction, length of the clear header, protection inside a session (CARDS section 3.5). */
 
 /** How a command is protected inside a session. `file` means: as the file's settings say. */
 type Mode = 'plain' | 'mac' | 'full' | 'file';
@@ -42,7 +42,7 @@ export function little(value: number, length: number): Uint8Array {
   return out;
 }
 
-/** Header of the commands that name a file and a range: file, offset or first record, length or count (3 bytes each). */
+/** Header of the commands that name a range of a file: file, offset or first record, length or count (3 bytes each). */
 export function range(file: number, from: number, count: number): Uint8Array {
   return Uint8Array.of(file, ...little(from, 3), ...little(count, 3));
 }

@@ -15,9 +15,9 @@ export type Diversifier = (input: Uint8Array) => Uint8Array;
 /**
  * Prepares one master for many derivations (NXP AN10922 section 2.2).
  *
- * The cipher is made once, because making it costs more than a derivation; CBC's chaining value after each derivation is
- * known (it is the key just derived) and is undone in the next input. The input is always padded to two blocks, also a
- * short one: a plain CMAC would give another key.
+ * The cipher is made once, because making it costs more than a derivation; CBC's chaining value after each derivation
+ * is known (it is the key just derived) and is undone in the next input. The input is always padded to two blocks, a
+ * short one too: a plain CMAC would give another key.
  */
 export function diversifier(master: Uint8Array): Diversifier {
   const cipher = createCipheriv('aes-128-cbc', master, new Uint8Array(BLOCK));

@@ -1,11 +1,11 @@
-/** A card conversation as a generator: it yields batches of command APDUs, receives the replies, and returns its result. */
+/** A card conversation as a generator: it yields batches of commands, receives the replies, and returns its result. */
 import { goesOn, parseResponse, statusName } from './apdu.ts';
 import type { Command } from './commands.ts';
 import { advance, type Protection, type Session, unwrap, wrap } from './session.ts';
 
 /**
- * Yields commands to send in order and receives their replies, an empty one meaning lost. The replies may be fewer than the
- * commands: none was sent after a lost or bad one. Kiosk, hub relay and tests play the same script.
+ * Yields commands to send in order and receives their replies, an empty one meaning lost. The replies may be fewer than
+ * the commands: none was sent after a lost or bad one. Kiosk, hub relay and tests play the same script.
  */
 export type Script<T> = Generator<readonly Uint8Array[], T, readonly Uint8Array[]>;
 
@@ -72,8 +72,8 @@ export interface Question {
   /** Length that the layout gives the reply's data. */
   readonly replyLength: number;
   /**
-   * Outcome of the script if this command gets no reply with a valid MAC. An error status has none, so it is no proof either
-   * (CARDS section 3.4).
+   * Outcome of the script if this command gets no reply with a valid MAC. An error status has none, so it is no proof
+   * either (CARDS section 3.4).
    */
   readonly otherwise: Outcome;
   /** Outcome if the MAC is right but the data have another length. */

@@ -3,7 +3,7 @@ import { createCipheriv, createDecipheriv } from 'node:crypto';
 import { BLOCK, bare, cmac, double, truncate, xorInto } from './aes.ts';
 
 /**
- * One command as the Transaction MAC covers it, with plain data as hex; numbers as the card takes them, values in rupiah.
+ * One command as the Transaction MAC covers it, with plain data as hex; numbers as the card takes them, in rupiah.
  * The INS is part of the certificate, therefore it is named as it was sent.
  */
 export type CoveredCommand =
@@ -72,7 +72,8 @@ export interface TransactionKeys {
 }
 
 /**
- * Keys of the transaction that the card reported as `tmc`: the value is used as it is, not raised by one (CARDS section 4.1).
+ * Keys of the transaction that the card reported as `tmc`: the value is used as it is, not raised by one (CARDS
+ * section 4.1).
  * @param uid 7 bytes, the real UID
  */
 export function transactionKeys(tmacKey: Uint8Array, uid: Uint8Array, tmc: number): TransactionKeys {

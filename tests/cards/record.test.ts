@@ -1,7 +1,7 @@
 /** The record, the reader id and their proof, byte by byte (TRUTH section 2). */
 import { createHmac } from 'node:crypto';
-import { fc, test } from '@fast-check/vitest';
-import { describe, expect } from 'vitest';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
 import {
   buildRecord,
   buildTmri,
@@ -42,10 +42,14 @@ describe('the record on the card', () => {
     expect(hex(buildTmri(sale, anyProof))).toBe('0001020300040506e0e1e2e3e4e5e6e7');
   });
 
-  test.prop([anyDeed])('reads back what was written', (deed) => {
-    expect(parseRecord(buildRecord(deed, anyProof))).toEqual({ ...deed, proof: anyProof.slice(0, 3) });
-    const { kioskNo, kioskSeq } = deed;
-    expect(parseTmri(buildTmri(deed, anyProof))).toEqual({ kioskNo, kioskSeq, proof: anyProof.slice(0, 8) });
+  test('reads back what was written', () => {
+    fc.assert(
+      fc.property(anyDeed, (deed) => {
+        expect(parseRecord(buildRecord(deed, anyProof))).toEqual({ ...deed, proof: anyProof.slice(0, 3) });
+        const { kioskNo, kioskSeq } = deed;
+        expect(parseTmri(buildTmri(deed, anyProof))).toEqual({ kioskNo, kioskSeq, proof: anyProof.slice(0, 8) });
+      }),
+    );
   });
 
   test('of a kind that does not exist is no record', () => {

@@ -1,4 +1,4 @@
-/** Every published vector of the areas built so far is a test; a new kind in the file must be tested or named as later. */
+/** Every published vector of the areas built is a test; a new kind in the file must be tested or named as later. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';

@@ -1,4 +1,4 @@
-/** The emulated card's open transaction: what waits for the commit, and the input of its certificate (CARDS section 4). */
+/** The emulated card's open transaction: what waits for the commit, and its certificate's input (CARDS section 4). */
 import { certificateKeys, concat, lsb, sealZeroIv, shortMac } from './cardcrypto.ts';
 import { type CardMemory, type TmacFile, tmacFile } from './cardfiles.ts';
 
@@ -22,7 +22,7 @@ export function emptyTransaction(): Transaction {
 
 const filled = (bytes: Uint8Array): Uint8Array => concat(bytes, new Uint8Array((16 - (bytes.length % 16)) % 16));
 
-/** Adds one command to the certificate's input: what came in clear, then the plain data, each filled to whole blocks. */
+/** Adds one command to the certificate's input: its head, then the plain data, each filled to whole blocks. */
 export function cover(transaction: Transaction, head: Uint8Array, data: Uint8Array = new Uint8Array()): void {
   transaction.tmi = concat(transaction.tmi, filled(head), filled(data));
 }
@@ -50,7 +50,10 @@ const PERMISSION_DENIED = 0x9d;
 const PARAMETER = 0x9e;
 const NO_CHANGES = 0x0c;
 
-/** All or nothing, in one go: value, record, counter, certificate and previous reader id. @returns TMC ‖ TMV or an error byte. */
+/**
+ * All or nothing, in one go: value, record, counter, certificate and previous reader id.
+ * @returns TMC ‖ TMV, nothing if it was not asked for, or an error byte
+ */
 export function commit(memory: CardMemory, transaction: Transaction, certify: boolean): Uint8Array | number {
   const file = tmacFile(memory);
   if (file === null && certify) return PARAMETER;

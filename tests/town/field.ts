@@ -1,7 +1,7 @@
-/** The reader's field without a reader: a card laid on it, taken away, torn between command and reply, or answering wrongly. */
+/** The reader's field without a reader: a card laid on it, taken away, torn at any command, or answering wrongly. */
 import type { Card } from './card.ts';
 
-/** What goes wrong during one presence of a card. APDUs count from 0 as the card sees them, without the reader's own. */
+/** What goes wrong during one presence of a card. APDUs count from 0 as the card sees them, the reader's own not. */
 export interface Trouble {
   /** The card leaves `before` it executes this APDU, or `after` it did, with the reply lost. */
   readonly tear?: { readonly apdu: number; readonly when: 'before' | 'after' };

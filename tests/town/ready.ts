@@ -1,4 +1,4 @@
-/** A card as it leaves the personaliser: keys, files and rights of TRUTH section 14, four first records, counter at four. */
+/** A card as it leaves the personaliser: keys, files, rights of TRUTH section 14, four records, counter at four. */
 import { buildRecord, buildTmri, type Deed, proof } from '../../cards/record.ts';
 import { type Card, createCard } from './card.ts';
 import { cardCommands, type Workplace } from './cardcommands.ts';

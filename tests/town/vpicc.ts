@@ -1,4 +1,4 @@
-/** Lays an emulated card on a virtual PC/SC reader: a client of vpcd, the pcscd driver that listens (CARDS section 11.3). */
+/** Lays an emulated card on a virtual PC/SC reader: a client of vpcd, pcscd's listening driver (CARDS section 11.3). */
 import { connect, type Socket } from 'node:net';
 import type { Card } from './card.ts';
 import { type Presence, present, type Trouble } from './field.ts';
