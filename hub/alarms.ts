@@ -14,6 +14,12 @@ const ROWS_A_MINUTE = 20;
  */
 export type RaiseAlarm = (kind: string, kiosk: string, detail: string) => void;
 
+export interface Alarms {
+  readonly raise: RaiseAlarm;
+  /** For alarms whose row the ledger has written itself, in the commit of the decision: the log line and the counter. */
+  readonly echo: RaiseAlarm;
+}
+
 interface AlarmDeps {
   readonly now: () => number;
   readonly write: (alarm: Alarm) => Promise<void>;
@@ -21,11 +27,10 @@ interface AlarmDeps {
   readonly log: Logger;
 }
 
-export function makeAlarms({ now, write, metrics, log }: AlarmDeps): RaiseAlarm {
+export function makeAlarms({ now, write, metrics, log }: AlarmDeps): Alarms {
   let minute = 0;
   const rows = new Map<string, number>();
-  return (kind, kiosk, detail) => {
-    metrics.alarms.inc({ kind });
+  const raise: RaiseAlarm = (kind, kiosk, detail) => {
     const at = now();
     const current = Math.floor(at / 60_000);
     if (current !== minute) {
@@ -35,10 +40,14 @@ export function makeAlarms({ now, write, metrics, log }: AlarmDeps): RaiseAlarm 
     const source = `${kind} ${kiosk}`;
     const count = (rows.get(source) ?? 0) + 1;
     rows.set(source, count);
-    if (count > ROWS_A_MINUTE) return;
-    log.warn({ alarm: kind, kiosk }, detail);
-    write({ at, kind, kiosk, detail }).catch((err: unknown) =>
-      log.error({ err, alarm: kind, kiosk }, 'alarm not written'),
-    );
+    if (count > ROWS_A_MINUTE) return void metrics.alarms.inc({ kind });
+    echo(kind, kiosk, detail);
+    const failed = (err: unknown) => log.error({ err, alarm: kind, kiosk }, 'alarm not written');
+    write({ at, kind, kiosk, detail }).catch(failed);
   };
+  const echo: RaiseAlarm = (kind, kiosk, detail) => {
+    metrics.alarms.inc({ kind });
+    log.warn({ alarm: kind, kiosk }, detail);
+  };
+  return { raise, echo };
 }

@@ -4,6 +4,7 @@ import { Aedes, type AuthenticateError, type Client, type ConnectPacket, type Pu
 import type { Logger } from 'pino';
 import { decode } from '../../protocol/envelope.ts';
 import type { KioskName } from '../../protocol/ids.ts';
+import type { KioskState } from '../../protocol/status.ts';
 import { notices, stateTopic } from '../../protocol/topics.ts';
 import type { RaiseAlarm } from '../alarms.ts';
 import type { HubMetrics } from '../metrics.ts';
@@ -40,8 +41,8 @@ export interface BrokerOptions {
 export interface Broker {
   readonly port: number;
   readonly benchTcpPort: number | undefined;
-  /** Publishes a retained message of the hub. */
-  retain(topic: string, text: string): void;
+  /** Publishes a retained message of the hub; resolves when every kiosk that listens has been written to. */
+  retain(topic: string, text: string): Promise<void>;
   /** Closes the live connection of a kiosk, if there is one. */
   drop(name: KioskName): void;
   /** Names of the kiosks connected now with the serial of the certificate each came with. */
@@ -122,7 +123,14 @@ class Hooks {
       this.deps.receive(session, verdict.conversation, text, (answer) => session.answer(ack, answer));
       return false;
     }
-    if (verdict.kind === 'state' && packet.retain && decode(notices.kioskState.message, text).ok) return true;
+    if (verdict.kind === 'state' && packet.retain) {
+      const state = decode(notices.kioskState.message, text);
+      if (state.ok) {
+        session.hear(state.message.n);
+        this.#note(name, state.message.body);
+        return true;
+      }
+    }
     const why = verdict.kind === 'refused' ? verdict.why : 'state-malformed';
     this.deps.alarm(why, name, `published to ${packet.topic.slice(0, 120)} with quality ${packet.qos}`);
     const code = why === 'state-malformed' ? 'message-malformed' : 'topic-unknown';
@@ -135,9 +143,16 @@ class Hooks {
   /** A will may speak only for its own kiosk's state; one whose client is gone must name a kiosk that exists. */
   will(client: Client | null, packet: PublishPacket): boolean {
     const name = (client?.id ?? packet.topic.split('/')[2] ?? '') as KioskName;
-    if (packet.topic !== stateTopic(name) || !decode(notices.kioskState.message, packet.payload.toString()).ok)
-      return false;
-    return client !== null || this.deps.registry.kiosk(name) !== undefined;
+    if (packet.topic !== stateTopic(name)) return false;
+    const state = decode(notices.kioskState.message, packet.payload.toString());
+    if (!state.ok || (client === null && this.deps.registry.kiosk(name) === undefined)) return false;
+    this.#note(name, state.message.body);
+    return true;
+  }
+
+  #note(kiosk: KioskName, { online, waiting, software, clock }: KioskState): void {
+    const skewMs = clock - this.deps.now();
+    this.deps.log.info({ kiosk, online, waiting, software, skewMs }, 'kiosk state');
   }
 }
 
@@ -175,10 +190,16 @@ async function makeAedes(hooks: Hooks): Promise<Aedes> {
       return mayHear(client.id as KioskName, packet.topic) ? packet : null;
     },
   });
-  aedes.on('clientReady', (client) => {
+  aedes.on('client', (client) => {
     const session = sessions.get(client);
     if (session !== undefined) online.set(session.kiosk.name, session.kiosk.serial);
     deps.metrics.kiosksOnline.set(online.size);
+  });
+  // The enrolment may have ended between the verdict and now, while there was nothing to drop yet.
+  aedes.on('clientReady', (client) => {
+    const session = sessions.get(client);
+    const current = session && deps.registry.kiosk(session.kiosk.name);
+    if (current === undefined || current.revoked || current.serial !== session?.kiosk.serial) client.close();
   });
   aedes.on('clientDisconnect', (client) => {
     if (clientsOf(aedes)[client.id] === undefined) online.delete(client.id as KioskName);
@@ -216,14 +237,14 @@ export async function openBroker(deps: BrokerDeps, options: BrokerOptions): Prom
   return {
     port: tls.port,
     benchTcpPort: tcp?.port,
-    retain(topic, text) {
-      aedes.publish(
-        { cmd: 'publish', topic, payload: Buffer.from(text), qos: 1, retain: true, dup: false },
-        (error) => {
+    retain: (topic, text) =>
+      new Promise((resolve) => {
+        const packet = { cmd: 'publish', topic, payload: Buffer.from(text), qos: 1, retain: true, dup: false } as const;
+        aedes.publish(packet, (error) => {
           if (error) deps.log.error({ err: error, topic }, 'retained message not published');
-        },
-      );
-    },
+          resolve();
+        });
+      }),
     drop: (name) => clientsOf(aedes)[name]?.close(),
     online: () => hooks.online,
     async close() {

@@ -8,20 +8,22 @@ import { type DecisionKey, HUB_ORIGIN } from '../ledger.ts';
 
 const SEQS = 2 ** 24;
 
-/** The row of a decision: origin · 2^24 + seq, at most 2^49 + 2^24 and so exact as a number. */
-export function entryId({ origin, seq }: DecisionKey): number {
+/** A decision's key as one number: origin · 2^24 + seq, below 2^49 + 2^24 and so exact. */
+export function keyNumber({ origin, seq }: DecisionKey): number {
   const fits = Number.isInteger(origin) && origin >= 0 && origin <= HUB_ORIGIN;
   if (!fits || !Number.isInteger(seq) || seq < 0 || seq >= SEQS) throw new RangeError(`no such key: ${origin}, ${seq}`);
   return origin * SEQS + seq;
 }
 
-/** The key of a decision's row. */
-export function entryKey(id: number): DecisionKey {
-  return { origin: Math.floor(id / SEQS), seq: id % SEQS };
+/** The key a number stands for. */
+export function keyOf(number: number): DecisionKey {
+  return { origin: Math.floor(number / SEQS), seq: number % SEQS };
 }
 
 export interface Decision {
   readonly id: number;
+  /** See `keyNumber`. */
+  readonly key: number;
   /** Of the request known under this key: the one decided, or the one that came after a cancel. */
   hash: string;
   readonly outcome: Outcome;
@@ -52,8 +54,8 @@ const LEG_COLUMNS = 6;
 const LEG_ROWS = [64, 8, 1] as const;
 
 export const decisionSql = {
-  entry: `INSERT INTO entry (id, hash, outcome, reason, at, date, window, kind, authority, card, key_version, tmc, amount,
-    counted, leg, legs, receipt, evidence) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  entry: `INSERT INTO entry (id, key, hash, outcome, reason, at, date, window, kind, authority, card, key_version, tmc, amount,
+    counted, leg, legs, receipt, evidence) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   legs: (rows: number) =>
     `INSERT INTO leg (id, entry, account, amount, previous, balance) VALUES ${Array(rows).fill('(?, ?, ?, ?, ?, ?)').join()}`,
 } as const;
@@ -61,6 +63,7 @@ export const decisionSql = {
 /** The bound values of an entry's row, in the order of `decisionSql.entry`. */
 export const entryValues = (d: Decision): readonly unknown[] => [
   d.id,
+  d.key,
   d.hash,
   d.outcome,
   d.reason,
@@ -92,7 +95,10 @@ export function legWriter(db: Database.Database): (flat: readonly (number | bigi
 }
 
 export interface Decisions {
-  readonly find: (id: number) => Decision | null;
+  /** By `keyNumber`. */
+  readonly find: (key: number) => Decision | null;
+  /** Id of the next decision. */
+  readonly nextId: () => number;
   readonly add: (decision: Decision) => void;
   readonly addLeg: (row: LegRow) => void;
   /** Next free leg id. */
@@ -114,21 +120,23 @@ type Row = Omit<Decision, 'amount' | 'counted' | 'keyVersion'> & {
 
 /** Opens the decisions of a ledger database. */
 export function openDecisions(db: Database.Database): Decisions {
-  const select = db.prepare('SELECT * FROM entry WHERE id = ?');
-  const highestOf = db.prepare('SELECT coalesce(max(id), -1) FROM entry WHERE id BETWEEN ? AND ?').pluck();
+  const select = db.prepare('SELECT * FROM entry WHERE key = ?');
+  const highestOf = db.prepare('SELECT coalesce(max(key), -1) FROM entry WHERE key BETWEEN ? AND ?').pluck();
   const insert = db.prepare(decisionSql.entry);
   const noted = db.prepare('UPDATE entry SET hash = ?, card = ?, key_version = ?, tmc = ?, evidence = ? WHERE id = ?');
+  const lastEntry = db.prepare('SELECT coalesce(max(id), 0) FROM entry').pluck();
   const lastLeg = db.prepare('SELECT coalesce(max(id), 0) FROM leg').pluck();
   const writeLegs = legWriter(db);
   const staged = new Map<number, Decision>();
   const notes = new Set<Decision>();
   let legs: (number | bigint)[] = [];
+  let entryId = 0;
   let legId = 0;
   // A kiosk counts upward, so almost every request is above the highest seq seen and needs no look at the disk.
   const highest = new Map<number, number>();
 
-  function highestOfOrigin(id: number): number {
-    const origin = Math.floor(id / SEQS);
+  function highestOfOrigin(key: number): number {
+    const origin = Math.floor(key / SEQS);
     let known = highest.get(origin);
     if (known === undefined) {
       known = highestOf.get(origin * SEQS, origin * SEQS + SEQS - 1) as number;
@@ -138,25 +146,26 @@ export function openDecisions(db: Database.Database): Decisions {
     return known;
   }
 
-  function find(id: number): Decision | null {
-    if (id > highestOfOrigin(id)) return null;
-    const known = staged.get(id);
+  function find(key: number): Decision | null {
+    if (key > highestOfOrigin(key)) return null;
+    const known = staged.get(key);
     if (known !== undefined) return known;
-    const row = select.get(id) as Row | undefined;
+    const row = select.get(key) as Row | undefined;
     if (row === undefined) return null;
     return { ...row, amount: BigInt(row.amount), counted: BigInt(row.counted), keyVersion: row.key_version };
   }
 
   function add(decision: Decision): void {
-    const known = highestOfOrigin(decision.id);
-    highest.set(Math.floor(decision.id / SEQS), Math.max(known, decision.id));
-    staged.set(decision.id, decision);
+    const { id, key } = decision;
+    highest.set(Math.floor(key / SEQS), Math.max(highestOfOrigin(key), key));
+    staged.set(key, decision);
+    entryId = id;
   }
 
   function note(decision: Decision): void {
     // Of two late requests in one batch the second must meet the first.
-    if (staged.get(decision.id) === decision) return;
-    staged.set(decision.id, decision);
+    if (staged.get(decision.key) === decision) return;
+    staged.set(decision.key, decision);
     notes.add(decision);
   }
 
@@ -177,11 +186,8 @@ export function openDecisions(db: Database.Database): Decisions {
     notes.clear();
     legs = [];
     highest.clear();
+    entryId = lastEntry.get() as number;
     legId = lastLeg.get() as number;
-  }
-
-  function nextLeg(): number {
-    return legId + 1;
   }
 
   function addLeg(row: LegRow): void {
@@ -190,5 +196,5 @@ export function openDecisions(db: Database.Database): Decisions {
   }
 
   reload();
-  return { find, add, addLeg, nextLeg, note, flush, reload };
+  return { find, nextId: () => entryId + 1, add, addLeg, nextLeg: () => legId + 1, note, flush, reload };
 }

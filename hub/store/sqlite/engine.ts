@@ -3,12 +3,11 @@ import { statSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import type { Account } from '../../rules/accounts.ts';
 import type { EntryKind, Leg } from '../../rules/entries.ts';
-import type { Alarm, DecisionKey, LedgerCard, Line, Posting, PostRequest, TrialBalance } from '../ledger.ts';
-import { audit } from './audit.ts';
+import type { Alarm, DecisionKey, LedgerCard, Line, Posting, PostRequest } from '../ledger.ts';
 import { openBooks } from './books.ts';
 import { openCards } from './cards.ts';
 import { openDatabase } from './database.ts';
-import { entryKey, openDecisions } from './decisions.ts';
+import { keyOf, openDecisions } from './decisions.ts';
 import { type Desk, judgeCancel, judgePost } from './judge.ts';
 
 /** One thing to write. */
@@ -33,7 +32,6 @@ export interface Engine {
   readonly balances: (accounts: readonly Account[]) => readonly bigint[];
   readonly lines: (account: Account, after: number | null, limit: number) => readonly Line[];
   readonly alarms: (limit: number) => readonly Alarm[];
-  readonly trialBalance: () => TrialBalance;
   /** Moves the write-ahead log into the file once it has grown; to be called between batches, after the answers left. */
   readonly tidy: () => void;
   readonly close: () => void;
@@ -46,16 +44,16 @@ const LIST_MAX = 1000;
 
 interface LegRow {
   readonly id: bigint;
-  readonly entry: bigint;
   readonly account: bigint;
   readonly amount: bigint;
   readonly previous: bigint;
   readonly balance: bigint;
+  readonly key: bigint;
   readonly kind: EntryKind;
   readonly at: bigint;
 }
 
-const LINE = `SELECT leg.*, entry.kind, entry.at FROM leg JOIN entry ON entry.id = leg.entry WHERE leg.id = ?`;
+const LINE = `SELECT leg.*, entry.key, entry.kind, entry.at FROM leg JOIN entry ON entry.id = leg.entry WHERE leg.id = ?`;
 const LEGS = `SELECT cooperative, kind, owner, amount FROM leg JOIN account ON account.id = leg.account
   WHERE leg.id >= ? AND leg.id < ? ORDER BY leg.id`;
 
@@ -169,7 +167,7 @@ export function openEngine({ path }: { readonly path: string }): Engine {
       const row = read(next);
       if (row === undefined) throw new Error(`the chain of an account is broken at leg ${next}`);
       const { amount, balance, kind } = row;
-      found.push({ id: next, key: entryKey(Number(row.entry)), kind, at: Number(row.at), amount, balance });
+      found.push({ id: next, key: keyOf(Number(row.key)), kind, at: Number(row.at), amount, balance });
       next = Number(row.previous);
     }
     return found;
@@ -191,7 +189,6 @@ export function openEngine({ path }: { readonly path: string }): Engine {
     balances: (accounts) => accounts.map((account) => books.peek(account).balance),
     lines,
     alarms: (limit) => sql.alarms.all(clamp(limit)) as Alarm[],
-    trialBalance: () => audit(db),
     tidy,
     close: () => db.close(),
   };

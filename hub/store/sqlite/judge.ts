@@ -10,7 +10,7 @@ import { receiptOf } from '../../rules/receipt.ts';
 import { type Alarm, type DecisionKey, type Posting, type PostRequest, VOID_ORIGIN } from '../ledger.ts';
 import type { Books, Held } from './books.ts';
 import { type Cards, judgeCard } from './cards.ts';
-import { type Decision, type Decisions, entryId, entryKey } from './decisions.ts';
+import { type Decision, type Decisions, keyNumber, keyOf } from './decisions.ts';
 
 /** What a judge has on the desk during one batch. */
 export interface Desk {
@@ -106,7 +106,7 @@ interface Recorded {
 /** Writes the decision down, with its entry if it was approved. */
 function record(desk: Desk, judged: Judged, recorded: Recorded): Decision {
   const { key, hash, at, date, facts, slot, evidence, counted } = recorded;
-  const id = entryId(key);
+  const id = desk.decisions.nextId();
   const approved = 'approve' in judged ? judged : null;
   const entry = approved?.approve ?? null;
   const leg = approved === null ? 0 : postLegs(desk, id, approved.approve.legs, approved.accounts);
@@ -117,6 +117,7 @@ function record(desk: Desk, judged: Judged, recorded: Recorded): Decision {
   const receipt = receiptOf({ origin: key.origin, seq: key.seq, hash, outcome, reason, at, date, facts, posted });
   const decision: Decision = {
     id,
+    key: keyNumber(key),
     hash,
     outcome,
     reason,
@@ -141,11 +142,11 @@ function record(desk: Desk, judged: Judged, recorded: Recorded): Decision {
 
 const voidKey = ({ origin, seq }: DecisionKey): DecisionKey => ({ origin: VOID_ORIGIN + origin, seq });
 
-const isSale = (decision: Decision) => decision.kind === 'purchase' && entryKey(decision.id).origin < VOID_ORIGIN;
+const isSale = (decision: Decision) => decision.kind === 'purchase' && keyOf(decision.key).origin < VOID_ORIGIN;
 
 /** The answer of a decision that stands. */
 function answer(desk: Desk, decision: Decision, duplicate: boolean): Posting {
-  const voided = duplicate && isSale(decision) && desk.decisions.find(entryId(voidKey(entryKey(decision.id)))) !== null;
+  const voided = duplicate && isSale(decision) && desk.decisions.find(keyNumber(voidKey(keyOf(decision.key)))) !== null;
   return { kind: 'decided', receipt: decision.receipt, duplicate, voided };
 }
 
@@ -175,7 +176,7 @@ function repeat(desk: Desk, known: Decision, request: PostRequest): Posting {
  */
 export function judgePost(desk: Desk, request: PostRequest): Posting {
   const { key, hash, at, facts, slot, evidence, verdict } = request;
-  const known = desk.decisions.find(entryId(key));
+  const known = desk.decisions.find(keyNumber(key));
   if (known !== null) return repeat(desk, known, request);
   const fault = 'approve' in verdict ? imbalance(verdict.approve.legs) : null;
   if (fault !== null) throw new RangeError(`entry ${key.origin}/${key.seq} does not balance: ${fault}`);
@@ -192,8 +193,8 @@ export function judgePost(desk: Desk, request: PostRequest): Posting {
 
 /** Undoes an approved sale by its mirror entry, unless the outlet's takings no longer cover it. */
 function voidSale(desk: Desk, sale: Decision, at: number): void {
-  const key = entryKey(sale.id);
-  if (desk.decisions.find(entryId(voidKey(key))) !== null) return;
+  const key = keyOf(sale.key);
+  if (desk.decisions.find(keyNumber(voidKey(key))) !== null) return;
   const legs = desk.legsOf(sale);
   const receipt = JSON.parse(sale.receipt) as Receipt;
   const payer = legs.find((leg) => leg.account.kind === 'member')?.account;
@@ -230,7 +231,7 @@ const NO_FACTS: ReceiptFacts = { amount: 0n, card: null, issuer: null, acquirer:
 export function judgeCancel(desk: Desk, key: DecisionKey, at: number): Posting {
   if (key.origin >= VOID_ORIGIN)
     throw new RangeError(`only a kiosk's sale can be cancelled, not ${key.origin}/${key.seq}`);
-  const known = desk.decisions.find(entryId(key));
+  const known = desk.decisions.find(keyNumber(key));
   if (known === null) {
     const refused: Refused = { refuse: 'cancelled', outcome: 'cancelled' };
     const blank = {

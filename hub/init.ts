@@ -1,0 +1,108 @@
+/** Init: makes a hub's data directory with settings, vault, certificates, books and the registered town. */
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import type { HubCard } from '../protocol/enrolment.ts';
+import type { CooperativeId } from '../protocol/ids.ts';
+import { makeCaCertificate, makeServerCertificate } from './ca.ts';
+import { DEFAULT_CONFIG, type HubConfig, type HubPaths, hubPaths } from './config.ts';
+import type { Edges } from './edges.ts';
+import { writeAtomic } from './files.ts';
+import { openRegistry } from './store/sqlite/registry.ts';
+import { parseTown, settle, type Town } from './town.ts';
+import { createVault, openVault, type Vault } from './vault.ts';
+
+/** The pilot town lies beside the source; this file runs from `dist/hub`. */
+const PILOT = new URL('../../hub/pilot.json', import.meta.url);
+
+export interface InitOptions {
+  readonly directory: string;
+  /** Town file; the pilot's when left out. */
+  readonly town?: string | undefined;
+  readonly host?: string | undefined;
+  readonly port?: number | undefined;
+  readonly names?: readonly string[] | undefined;
+  /** Opens the vault; when left out, a key file is made in the directory. */
+  readonly passphrase?: string | undefined;
+  /** scrypt's N; leave it out in production. */
+  readonly vaultCost?: number | undefined;
+}
+
+export type InitResult =
+  | { readonly ok: true; readonly paths: HubPaths; readonly town: Town }
+  | { readonly ok: false; readonly error: string };
+
+function readTown(path: string | undefined): { text: string; from: string } | string {
+  const from = path ?? 'the pilot town';
+  try {
+    return { text: readFileSync(path ?? PILOT, 'utf8'), from };
+  } catch (error) {
+    return `town file ${from} cannot be read (${(error as NodeJS.ErrnoException).code}); check its name`;
+  }
+}
+
+/** Makes a hub; refuses a directory that already holds one, whole or half made. */
+export async function initHub(edges: Edges, options: InitOptions): Promise<InitResult> {
+  const paths = hubPaths(options.directory);
+  const taken = [paths.config, paths.vault, paths.ledger, paths.registry].find((path) => existsSync(path));
+  if (taken !== undefined) {
+    const error = `${taken} exists: nothing was changed; choose an empty directory, or serve the hub that is there`;
+    return { ok: false, error };
+  }
+  const file = readTown(options.town);
+  if (typeof file === 'string') return { ok: false, error: file };
+  const read = parseTown(file.text, file.from);
+  if (!read.ok) return read;
+  const { town } = read;
+
+  mkdirSync(paths.directory, { recursive: true, mode: 0o700 });
+  const secret = makeSecret(edges, paths, options.passphrase);
+  const issuers = town.cooperatives.map(({ id }) => id as CooperativeId);
+  await createVault(edges, paths.vault, secret, issuers, options.vaultCost);
+  const opened = openVault(edges, paths.vault, secret);
+  if (!opened.ok) return opened;
+  const config: HubConfig = {
+    ...DEFAULT_CONFIG,
+    host: options.host ?? DEFAULT_CONFIG.host,
+    port: options.port ?? DEFAULT_CONFIG.port,
+    names: [...(options.names ?? [])],
+    ...(options.passphrase === undefined ? { vaultKeyFile: 'vault.key' } : {}),
+  };
+  await writeCertificates(edges, paths, opened.vault, config);
+  await writeBooks(edges, paths, town);
+  // Last, because a directory with settings counts as a whole hub.
+  writeAtomic(paths.config, `${JSON.stringify(config, null, 2)}\n`, 0o600);
+  return { ok: true, paths, town };
+}
+
+function makeSecret(edges: Edges, paths: HubPaths, passphrase: string | undefined): Uint8Array {
+  if (passphrase !== undefined) return Buffer.from(passphrase.normalize('NFC'));
+  const text = `${Buffer.from(edges.random(32)).toString('hex')}\n`;
+  writeAtomic(paths.vaultKey, text, 0o600);
+  return Buffer.from(text);
+}
+
+async function writeCertificates(edges: Edges, paths: HubPaths, vault: Vault, config: HubConfig): Promise<void> {
+  const ca = await makeCaCertificate(edges, vault.caKey);
+  const keys = { ca: vault.caKey, tls: vault.tlsKey };
+  const certificate = await makeServerCertificate(edges, keys, ca, config.names);
+  writeAtomic(paths.ca, ca, 0o644);
+  writeAtomic(paths.certificate, certificate, 0o644);
+  writeHubCard(paths, vault, ca, config.names[0] ?? 'localhost', config.port || DEFAULT_CONFIG.port);
+}
+
+/** Writes what technicians carry to a new kiosk. */
+export function writeHubCard(paths: HubPaths, vault: Vault, ca: string, name: string, port: number): void {
+  const sealingKey = Buffer.from(vault.sealingKey).toString('base64');
+  const card: HubCard = { v: 1, ca, sealingKey, host: name, port, serverName: name };
+  writeAtomic(paths.hubCard, `${JSON.stringify(card, null, 2)}\n`, 0o644);
+}
+
+async function writeBooks(edges: Edges, paths: HubPaths, town: Town): Promise<void> {
+  const registry = openRegistry({ path: paths.registry });
+  const ledger = await edges.openLedger(paths.ledger, (fault) => edges.log.error({ err: fault }, 'the ledger failed'));
+  try {
+    await settle(town, registry, ledger, edges.now);
+  } finally {
+    await ledger.close();
+    registry.close();
+  }
+}

@@ -1,0 +1,178 @@
+/** The hub's command line: `simpul-hub init | serve | sign | doctor`. */
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { hubPaths, readConfig } from './config.ts';
+import { examine, freeBytes, spellFindings } from './doctor.ts';
+import { makeLog, realEdges } from './edges.ts';
+import { writeAtomic } from './files.ts';
+import { initHub, writeHubCard } from './init.ts';
+import { readSecret } from './secret.ts';
+import { SOFTWARE, startHub } from './serve.ts';
+import { signRequest } from './sign.ts';
+import { openRegistry } from './store/sqlite/registry.ts';
+import { openVault } from './vault.ts';
+
+/** Exit codes: 0 done, 1 the command failed or found a fault, 2 it was called wrongly. */
+const FAILED = 1;
+const MISUSED = 2;
+
+const say = (text: string) => process.stdout.write(`${text}\n`);
+
+function fail(error: string): void {
+  process.stderr.write(`simpul-hub: ${error}\n`);
+  process.exitCode = FAILED;
+}
+
+function port(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0 || value > 65_535) throw new InvalidArgumentError('a port is 0 to 65535');
+  return value;
+}
+
+interface InitFlags {
+  readonly data: string;
+  readonly town?: string;
+  readonly host?: string;
+  readonly port?: number;
+  readonly name?: readonly string[];
+  readonly passphrase?: boolean;
+}
+
+async function init(flags: InitFlags): Promise<void> {
+  const passphrase = flags.passphrase ? process.env.SIMPUL_PASSPHRASE : undefined;
+  if (flags.passphrase && !passphrase)
+    return fail('--passphrase takes it from SIMPUL_PASSPHRASE, which is not set; set it');
+  const { data: directory, town, host, port, name: names } = flags;
+  const result = await initHub(realEdges(makeLog('warn')), { directory, town, host, port, names, passphrase });
+  if (!result.ok) return fail(result.error);
+  const { cooperatives, members, cards, outlets } = result.town;
+  say(`Made a hub for ${result.town.name} in ${directory}:`);
+  say(
+    `  ${cooperatives.length} cooperatives, ${members.length} members, ${cards.length} cards, ${outlets.length} outlets`,
+  );
+  say(
+    `  give ${result.paths.hubCard} to technicians; keep ${passphrase ? 'the passphrase' : result.paths.vaultKey} safe`,
+  );
+  say(`Next: simpul-hub serve --data ${directory}`);
+}
+
+/** Settings and the vault's secret of a directory, or null after saying what is wrong. */
+function prepare(directory: string) {
+  const paths = hubPaths(directory);
+  const read = readConfig(paths);
+  if (!read.ok) return fail(read.error);
+  const secret = readSecret(paths, read.config, process.env);
+  if (!secret.ok) return fail(secret.error);
+  return { paths, config: read.config, secret: secret.secret };
+}
+
+async function serve({ data: directory }: { readonly data: string }): Promise<void> {
+  const ready = prepare(directory);
+  if (!ready) return;
+  const { config, secret, paths } = ready;
+  const log = makeLog(config.log);
+  const edges = realEdges(log);
+  const onFatal = (fault: Error) => {
+    log.fatal({ err: fault }, 'the ledger failed; the hub ends, so that its supervisor starts it again');
+    process.exit(FAILED);
+  };
+  const started = await startHub({ ...edges, onFatal }, { directory, config, secret });
+  if (!started.ok) return fail(started.error);
+  const { hub } = started;
+  const ca = readFileSync(paths.ca, 'utf8');
+  writeHubCard(paths, hub.vault, ca, config.names[0] ?? 'localhost', hub.port);
+  const { port, metricsPort, benchTcpPort } = hub;
+  // One line that scripts can wait for.
+  say(JSON.stringify({ ready: true, host: config.host, port, metricsPort, benchTcpPort }));
+  log.info({ host: config.host, port, directory, software: SOFTWARE }, 'the hub serves');
+  const stop = () => {
+    process.off('SIGINT', stop);
+    process.off('SIGTERM', stop);
+    hub.close().then(
+      () => log.info('the hub has closed'),
+      (error: unknown) => fail(`the hub did not close cleanly: ${(error as Error).message}; see the log`),
+    );
+  };
+  process.on('SIGINT', stop);
+  process.on('SIGTERM', stop);
+}
+
+interface SignFlags {
+  readonly data: string;
+  readonly outlet: string;
+  readonly out?: string;
+}
+
+async function sign(request: string, { data: directory, outlet, out }: SignFlags): Promise<void> {
+  const ready = prepare(directory);
+  if (!ready) return;
+  const { paths, secret } = ready;
+  const edges = realEdges(makeLog('warn'));
+  const opened = openVault(edges, paths.vault, secret);
+  if (!opened.ok) return fail(opened.error);
+  const text = readFileSync(request, 'utf8');
+  const registry = openRegistry({ path: paths.registry });
+  try {
+    const ca = readFileSync(paths.ca, 'utf8');
+    const signed = await signRequest({ ...edges, vault: opened.vault, registry, ca }, text, outlet);
+    if (!signed.ok) return fail(signed.error);
+    const grant = `${JSON.stringify(signed.grant, null, 2)}\n`;
+    if (out === undefined) return void process.stdout.write(grant);
+    writeAtomic(out, grant, 0o644);
+    say(`Enrolled ${signed.grant.name} as kiosk ${signed.grant.kiosk} at ${outlet}: give ${out} to the kiosk`);
+  } finally {
+    registry.close();
+  }
+}
+
+async function doctor({ data, json }: { readonly data: string; readonly json?: boolean }): Promise<void> {
+  const edges = realEdges(makeLog('silent'));
+  const findings = await examine({ ...edges, environment: process.env, freeBytes }, data);
+  process.stdout.write(json ? `${JSON.stringify(findings, null, 2)}\n` : spellFindings(findings));
+  if (findings.some(({ state }) => state === 'fail')) process.exitCode = FAILED;
+}
+
+function program(): Command {
+  const root = new Command('simpul-hub')
+    .description('The hub of a town: it authorises, records and settles')
+    .version(SOFTWARE)
+    .exitOverride();
+  const data = ['-d, --data <dir>', 'data directory', './hub-data'] as const;
+  root
+    .command('init')
+    .description('make a data directory: settings, vault, certificates, books, and the registered town')
+    .option(...data)
+    .option('--town <file>', 'town file: cooperatives, members, cards, outlets, tariffs (default: the pilot)')
+    .option('--host <address>', 'address to bind (default: 127.0.0.1)')
+    .option('--port <port>', 'port of MQTT over TLS (default: 8883)', port)
+    .option('--name <name...>', 'names and addresses that kiosks call the hub by; the first is put on the hub card')
+    .option('--passphrase', 'seal the vault with the passphrase in SIMPUL_PASSPHRASE instead of a key file')
+    .action(init);
+  root
+    .command('serve')
+    .description('run the hub until SIGINT or SIGTERM')
+    .option(...data)
+    .action(serve);
+  root
+    .command('sign')
+    .description("answer a kiosk's enrolment request with a certificate, a number and its outlet")
+    .argument('<request>', 'request file made by simpul-kiosk')
+    .requiredOption('--outlet <id>', 'outlet where the kiosk stands')
+    .option('--out <file>', 'write the grant there instead of to standard output')
+    .option(...data)
+    .action(sign);
+  root
+    .command('doctor')
+    .description('look at everything the hub needs; exit code 1 if something is broken')
+    .option(...data)
+    .option('--json', 'findings as JSON')
+    .action(doctor);
+  return root;
+}
+
+try {
+  await program().parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : MISUSED;
+  else fail(`${(error as Error).message}; simpul-hub doctor may say more`);
+}

@@ -1,0 +1,106 @@
+/** Certificate: verifies a claim against the card's key and the sender's witness key, and says what was found. */
+import { timingSafeEqual } from 'node:crypto';
+import { type CardRecord, parseRecord, parseTmri, proof, type Tmri } from '../../cards/record.ts';
+import { tmv, transactionInput, transactionKeys } from '../../cards/tmac.ts';
+import { type AccountParts, type Claim, readAccount } from '../../protocol/claim.ts';
+import type { CardUid } from '../../protocol/ids.ts';
+import { BEACON_SECONDS, slotsOfMinute } from '../../protocol/status.ts';
+import type { Slot } from '../rules/entries.ts';
+import type { CertificateFacts } from '../rules/purchase.ts';
+import type { Card, Kiosk } from '../store/registry.ts';
+import type { Vault } from '../vault.ts';
+
+/** What is known of a claim once it was verified. */
+export interface Verified {
+  readonly facts: CertificateFacts;
+  /** The slot it fills; null unless its certificate is valid, its list the account list, and its record names this request. */
+  readonly slot: Slot | null;
+  /** Packed for the entry; null without a valid certificate. */
+  readonly evidence: Uint8Array | null;
+}
+
+interface Sender {
+  readonly kiosk: Kiosk;
+  /** Seq of the request. */
+  readonly seq: number;
+}
+
+const bytes = (hex: string) => Buffer.from(hex, 'hex');
+
+/** What is known without a certificate, or of one that does not hold. */
+export const NOTHING: Verified = {
+  facts: { valid: false, wellFormed: false, recordAmount: null, sender: false, proven: false, beaconAgeSeconds: null },
+  slot: null,
+  evidence: null,
+};
+
+/** Verifies a claim for an account sale (TRUTH section 2). @param now milliseconds since 1970 UTC. */
+export function verifyClaim(vault: Vault, card: Card, { kiosk, seq }: Sender, claim: Claim, now: number): Verified {
+  // Old key versions still verify; a version the card never had cannot.
+  const key = claim.keyVersion <= card.tmacKeyVersion ? vault.tmacKey(card.issuer, card.uid, claim.keyVersion) : null;
+  if (key === null) return NOTHING;
+  const keys = transactionKeys(key, bytes(card.uid), claim.tmc);
+  if (!timingSafeEqual(tmv(keys, transactionInput(claim.commands)), bytes(claim.tmv))) return NOTHING;
+
+  const parts = readAccount(claim.commands);
+  const record = parts === null ? null : parseRecord(bytes(parts.record));
+  const tmri = parts === null ? null : parseTmri(bytes(parts.tmri));
+  if (parts === null || record?.kind !== 'account' || tmri === null) {
+    return { ...NOTHING, facts: { ...NOTHING.facts, valid: true, recordAmount: record?.amount ?? null } };
+  }
+  const sender = [record, tmri].every(({ kioskNo, kioskSeq }) => kioskNo === kiosk.no && kioskSeq === seq);
+  const beaconAge = sender ? provenAge(vault, card.uid, kiosk, record, tmri, now) : null;
+  return {
+    facts: {
+      valid: true,
+      wellFormed: true,
+      recordAmount: record.amount,
+      sender,
+      proven: beaconAge !== null,
+      beaconAgeSeconds: beaconAge === 'no-beacon' ? null : beaconAge,
+    },
+    // A certificate that names another request has another occupant: its slot is not this request's to fill.
+    slot: sender ? { card: card.uid, keyVersion: claim.keyVersion, tmc: claim.tmc } : null,
+    evidence: packEvidence(claim, parts),
+  };
+}
+
+/** Age in seconds of the beacon that the proof holds for; null if it holds for none of the record's minute. */
+function provenAge(
+  vault: Vault,
+  uid: CardUid,
+  kiosk: Kiosk,
+  record: CardRecord,
+  tmri: Tmri,
+  now: number,
+): number | 'no-beacon' | null {
+  const witness = vault.unwrap(kiosk.witness);
+  if (witness === null) throw new Error(`the witness key of kiosk ${kiosk.name} does not open`);
+  const holds = (beacon: Uint8Array) => {
+    const full = proof(witness, bytes(uid), record, beacon);
+    return timingSafeEqual(full.subarray(0, 3), record.proof) && timingSafeEqual(full.subarray(0, 8), tmri.proof);
+  };
+  if (record.minute === 0) return holds(new Uint8Array(4)) ? 'no-beacon' : null;
+  const current = Math.floor(now / 1000 / BEACON_SECONDS);
+  // The newest beacon that can have been used comes first: a tap is mostly a second old.
+  const slots = slotsOfMinute(record.minute).sort((a, b) => Math.abs(current - a) - Math.abs(current - b));
+  const used = slots.find((slot) => holds(vault.beacon(slot)));
+  return used === undefined ? null : Math.floor(now / 1000) - used * BEACON_SECONDS;
+}
+
+const EVIDENCE_VERSION = 1;
+
+/**
+ * Packs a verified claim: version 1 ‖ key version 1 ‖ TMC 4 ‖ TMV 8 ‖ records 64 ‖ opening 4 ‖ record 16 ‖ TMRI 16 ‖
+ * EncTMRI 16 ‖ before 12, numbers big-endian: 142 bytes from which the whole command list follows.
+ */
+function packEvidence(claim: Claim, parts: AccountParts): Uint8Array {
+  const head = Buffer.allocUnsafe(6);
+  head[0] = EVIDENCE_VERSION;
+  head[1] = claim.keyVersion;
+  head.writeUInt32BE(claim.tmc, 2);
+  const opening = Buffer.allocUnsafe(4);
+  opening.writeUInt32BE(parts.opening);
+  const rest = bytes(parts.record + parts.tmri + parts.encTmri + claim.before);
+  return Buffer.concat([head, bytes(claim.tmv + parts.records), opening, rest]);
+}

@@ -1,0 +1,86 @@
+/** Purchase: gathers the facts of an account sale, has them judged, writes the decision, and answers with the receipt. */
+import type { CardUid, CooperativeId, OutletId } from '../../protocol/ids.ts';
+import { noPinLimits } from '../../protocol/limits.ts';
+import { rupiah } from '../../protocol/money.ts';
+import type { PurchaseRequest } from '../../protocol/purchase.ts';
+import type { Alarms } from '../alarms.ts';
+import type { Operation, Reply, Request } from '../mqtt/router.ts';
+import { businessDate } from '../rules/dates.ts';
+import { judgePurchase } from '../rules/purchase.ts';
+import type { Ledger, Posting, PostRequest } from '../store/ledger.ts';
+import type { Card, Registry } from '../store/registry.ts';
+import type { Vault } from '../vault.ts';
+import { NOTHING, verifyClaim } from './certificate.ts';
+
+export interface PurchaseDeps {
+  readonly vault: Vault;
+  readonly ledger: Pick<Ledger, 'post'>;
+  readonly registry: Registry;
+  readonly alarms: Alarms;
+  /** Milliseconds since 1970 UTC. */
+  readonly now: () => number;
+}
+
+/** Wraps a stored receipt with its MAC, the receipt's text to the byte as it is stored. */
+export function sealReceipt(vault: Pick<Vault, 'receiptMac'>, receipt: string): string {
+  return `{"receipt":${receipt},"mac":"${vault.receiptMac(receipt)}"}`;
+}
+
+/** Builds the post of a request: everything known outside the ledger's commit. */
+function draft(deps: PurchaseDeps, request: Request<'purchase'>): PostRequest {
+  const { registry, vault } = deps;
+  const { kiosk, hash } = request;
+  const body: PurchaseRequest = request.body;
+  const at = deps.now();
+  const card: Card | undefined = registry.card(body.claim.uid as CardUid);
+  const outlet = registry.outlet(kiosk.outlet);
+  const verified = card === undefined ? NOTHING : verifyClaim(vault, card, { kiosk, seq: body.seq }, body.claim, at);
+  const amount = rupiah(body.amount);
+  const verdict = judgePurchase({
+    date: businessDate(at),
+    amount,
+    kiosk: kiosk.no,
+    card:
+      card === undefined
+        ? null
+        : { uid: card.uid, issuer: card.issuer, member: card.member, active: card.status === 'active' },
+    outlet: outlet === undefined ? null : { id: outlet.id, cooperative: outlet.cooperative, open: outlet.open },
+    certificate: verified.facts,
+    tariffs: registry.tariffs(),
+    limits: noPinLimits,
+    netDebitCap: card === undefined ? 0n : (registry.cooperative(card.issuer)?.netDebitCap ?? 0n),
+  });
+  const acquirer: CooperativeId | null = outlet?.cooperative ?? null;
+  const outletId: OutletId | null = outlet?.id ?? null;
+  return {
+    key: { origin: kiosk.no, seq: body.seq },
+    hash,
+    at,
+    verdict,
+    slot: verified.slot,
+    facts: { amount, card: card?.uid ?? null, issuer: card?.issuer ?? null, acquirer, outlet: outletId },
+    evidence: verified.evidence,
+  };
+}
+
+function reply(deps: PurchaseDeps, { kiosk, body }: Request<'purchase'>, posting: Posting): Reply {
+  const pair = `${kiosk.no}/${body.seq}`;
+  if (posting.kind === 'body-differs') {
+    deps.alarms.echo('body-differs', kiosk.name, `${pair}: the same request came with another body; nobody was paid`);
+    return { refusal: 'body-differs', detail: `${pair} was decided for another body` };
+  }
+  if (!posting.duplicate && posting.receipt.includes('"reason":"slot-taken"')) {
+    deps.alarms.echo('slot-taken', kiosk.name, `${pair}: this tap was used before; nobody was paid`);
+  }
+  return { body: sealReceipt(deps.vault, posting.receipt) };
+}
+
+export function makePurchase(deps: PurchaseDeps): Operation<'purchase'> {
+  return async (request) => {
+    const { kiosk, body } = request;
+    if (body.kiosk !== kiosk.no) {
+      return { refusal: 'not-yours', detail: `request of kiosk number ${body.kiosk}`, alarm: 'pair-foreign' };
+    }
+    return reply(deps, request, await deps.ledger.post(draft(deps, request)));
+  };
+}

@@ -1,0 +1,183 @@
+/** The ledger over the SQLite engine in its worker: what queues while one commit runs is the next batch. */
+import { Worker } from 'node:worker_threads';
+import type { Account } from '../../rules/accounts.ts';
+import { type Alarm, type Ledger, LedgerFault, type Line, type Posting, type TrialBalance } from '../ledger.ts';
+import type { Answer, Work } from './engine.ts';
+
+/** What the worker is asked. */
+export type Call =
+  | { readonly id: number; readonly do: 'apply'; readonly batch: readonly Work[] }
+  | { readonly id: number; readonly do: 'balances'; readonly accounts: readonly Account[] }
+  | {
+      readonly id: number;
+      readonly do: 'lines';
+      readonly account: Account;
+      readonly after: number | null;
+      readonly limit: number;
+    }
+  | { readonly id: number; readonly do: 'alarms'; readonly limit: number }
+  | { readonly id: number; readonly do: 'close' };
+
+type Asked<C> = C extends Call ? Omit<C, 'id'> : never;
+
+/** What it answers; number 0 says that the ledger is open. */
+export type Reply = { readonly id: number; readonly value: unknown } | { readonly id: number; readonly fault: string };
+
+interface Waiting {
+  readonly resolve: (value: never) => void;
+  readonly reject: (fault: LedgerFault) => void;
+}
+
+/** Most requests in one commit: beyond it the answers would only come later, not cheaper. */
+const BATCH_MAX = 512;
+/** Most requests that may wait for a commit, seconds of work; more are turned away undecided. */
+const QUEUE_MAX = 50_000;
+
+/** The worker as a table of open questions. */
+class Link {
+  readonly #worker: Worker;
+  readonly #asked = new Map<number, Waiting>();
+  #last = 0;
+  #dead: string | null = null;
+  readonly ready: Promise<void>;
+
+  constructor(path: string, died: (fault: LedgerFault) => void) {
+    this.#worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: { path } });
+    this.ready = new Promise((resolve, reject) => this.#asked.set(0, { resolve: resolve as () => void, reject }));
+    this.#worker.on('message', (reply: Reply) => this.#settle(reply));
+    const fail = (message: string) => {
+      if (this.#dead !== null) return;
+      this.#dead = message;
+      for (const { reject } of this.#asked.values()) reject(new LedgerFault(message));
+      this.#asked.clear();
+      died(new LedgerFault(message));
+    };
+    this.#worker.on('error', (error) => fail(`the ledger's engine failed: ${(error as Error).message}`));
+    this.#worker.on('exit', () => fail('the ledger is closed'));
+  }
+
+  #settle(reply: Reply): void {
+    const waiting = this.#asked.get(reply.id);
+    this.#asked.delete(reply.id);
+    if ('fault' in reply) waiting?.reject(new LedgerFault(reply.fault));
+    else waiting?.resolve(reply.value as never);
+  }
+
+  ask<Value>(call: Asked<Call>): Promise<Value> {
+    if (this.#dead !== null) return Promise.reject(new LedgerFault(this.#dead, true));
+    this.#last += 1;
+    const id = this.#last;
+    return new Promise<Value>((resolve, reject) => {
+      this.#asked.set(id, { resolve, reject });
+      this.#worker.postMessage({ ...call, id });
+    });
+  }
+}
+
+/** Requests on their way into a commit. */
+class Queue {
+  readonly #link: Link;
+  readonly #max: number;
+  #waiting: {
+    readonly work: Work;
+    readonly resolve: (answer: Answer) => void;
+    readonly reject: (fault: Error) => void;
+  }[] = [];
+  #busy = false;
+  #planned = false;
+
+  constructor(link: Link, max: number) {
+    this.#link = link;
+    this.#max = max;
+  }
+
+  push(work: Work): Promise<Answer> {
+    if (this.#waiting.length >= this.#max) {
+      return Promise.reject(new LedgerFault('too many requests wait for the ledger; try again later', true));
+    }
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ work, resolve, reject });
+      if (this.#busy || this.#planned) return;
+      // After the current callback, so that requests of one read from a socket share the commit.
+      this.#planned = true;
+      queueMicrotask(() => void this.#send());
+    });
+  }
+
+  async #send(): Promise<void> {
+    this.#planned = false;
+    this.#busy = true;
+    while (this.#waiting.length > 0) {
+      const batch = this.#waiting.slice(0, BATCH_MAX);
+      this.#waiting = this.#waiting.slice(BATCH_MAX);
+      try {
+        const answers = await this.#link.ask<readonly Answer[]>({ do: 'apply', batch: batch.map(({ work }) => work) });
+        batch.forEach(({ resolve, reject }, index) => {
+          const answer = answers[index];
+          if (answer === undefined) reject(new LedgerFault('the engine gave no answer'));
+          else resolve(answer);
+        });
+      } catch (error) {
+        for (const { reject } of batch) reject(error as Error);
+      }
+    }
+    this.#busy = false;
+  }
+}
+
+async function posting(answer: Promise<Answer>): Promise<Posting> {
+  const given = await answer;
+  if (given.kind === 'fault') throw new LedgerFault(given.message);
+  if (given.kind === 'done') throw new Error('a decision was answered as done');
+  return given;
+}
+
+async function done(answer: Promise<Answer>): Promise<void> {
+  const given = await answer;
+  if (given.kind === 'fault') throw new LedgerFault(given.message);
+}
+
+function trialBalance(path: string): Promise<TrialBalance> {
+  return new Promise((resolve, reject) => {
+    const auditor = new Worker(new URL('./auditor.js', import.meta.url), { workerData: { path } });
+    auditor.on('message', resolve);
+    auditor.on('error', (error) => reject(new LedgerFault(`the audit failed: ${(error as Error).message}`)));
+    auditor.on('exit', () => reject(new LedgerFault('the audit ended without a result')));
+  });
+}
+
+export interface LedgerOptions {
+  readonly path: string;
+  /** Called once if the engine dies while in use: every later call fails, and only a new start opens the file again. */
+  readonly onFault?: (fault: LedgerFault) => void;
+  /** Requests that may wait at once. */
+  readonly queueMax?: number;
+}
+
+/**
+ * Opens a ledger file, or starts one, with its engine in a worker thread.
+ * @throws LedgerFault if the file cannot be used or would not be durable.
+ */
+export async function openLedger({ path, onFault, queueMax = QUEUE_MAX }: LedgerOptions): Promise<Ledger> {
+  let open = false;
+  const link = new Link(path, (fault) => {
+    if (open) onFault?.(fault);
+  });
+  await link.ready;
+  open = true;
+  const queue = new Queue(link, queueMax);
+  return {
+    post: (request) => posting(queue.push({ do: 'post', request })),
+    cancel: (key, at) => posting(queue.push({ do: 'cancel', key, at })),
+    putCard: (card) => done(queue.push({ do: 'card', card })),
+    alarm: (alarm) => done(queue.push({ do: 'alarm', alarm })),
+    alarms: (limit) => link.ask<readonly Alarm[]>({ do: 'alarms', limit }),
+    balances: (accounts) => link.ask<readonly bigint[]>({ do: 'balances', accounts }),
+    lines: (account, after, limit) => link.ask<readonly Line[]>({ do: 'lines', account, after, limit }),
+    trialBalance: () => trialBalance(path),
+    close: async () => {
+      open = false;
+      await link.ask<null>({ do: 'close' });
+    },
+  };
+}

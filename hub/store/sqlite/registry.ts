@@ -1,0 +1,170 @@
+/** The registry in SQLite: everything in maps, every change on the disk before it is seen. */
+import type Database from 'better-sqlite3';
+import type { CardUid, CooperativeId, KioskName, KioskNo, MemberId, OutletId } from '../../../protocol/ids.ts';
+import { type Tariff, tariffFault } from '../../rules/tariffs.ts';
+import type { Card, Cooperative, Kiosk, Member, Outlet, Registry } from '../registry.ts';
+import { openDatabase } from './database.ts';
+
+type Row<T> = { [Key in keyof T]: unknown };
+
+const sql = {
+  cooperative: `INSERT INTO cooperative (id, name, net_debit_cap) VALUES (?, ?, ?)
+    ON CONFLICT (id) DO UPDATE SET name = excluded.name, net_debit_cap = excluded.net_debit_cap`,
+  member: `INSERT INTO member (id, cooperative, name) VALUES (?, ?, ?)
+    ON CONFLICT (id) DO UPDATE SET cooperative = excluded.cooperative, name = excluded.name`,
+  card: `INSERT INTO card (uid, number, issuer, member, key_version, tmac_key_version, status) VALUES (?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (uid) DO UPDATE SET number = excluded.number, issuer = excluded.issuer, member = excluded.member,
+      key_version = excluded.key_version, tmac_key_version = excluded.tmac_key_version, status = excluded.status`,
+  outlet: `INSERT INTO outlet (id, cooperative, name, open) VALUES (?, ?, ?, ?)
+    ON CONFLICT (id) DO UPDATE SET cooperative = excluded.cooperative, name = excluded.name, open = excluded.open`,
+  kiosk: 'INSERT INTO kiosk (name, outlet, serial, sealing_key, witness, revoked) VALUES (?, ?, ?, ?, ?, 0)',
+  revoke: 'UPDATE kiosk SET revoked = 1 WHERE no = ?',
+  tariff: `INSERT INTO tariff (version, kind, reach, fixed, basis_points, min, max, shares, valid_from)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+} as const;
+
+interface Loaded {
+  readonly cooperatives: Map<CooperativeId, Cooperative>;
+  readonly members: Map<MemberId, Member>;
+  readonly cards: Map<CardUid, Card>;
+  readonly outlets: Map<OutletId, Outlet>;
+  readonly kiosks: Map<KioskNo, Kiosk>;
+  readonly tariffs: Map<number, Tariff>;
+}
+
+function load(db: Database.Database): Loaded {
+  // The rows were written by this file from checked values; the casts only give them their names back.
+  const all = <T>(query: string) => db.prepare(query).all() as Row<T>[] as T[];
+  const money = <T>(query: string) => db.prepare(query).safeIntegers().all() as T[];
+  const by = <Key, T>(rows: readonly T[], key: (row: T) => Key) => new Map(rows.map((row) => [key(row), row]));
+  const outlets = all<Outlet>('SELECT id, cooperative, name, open FROM outlet');
+  const kiosks = all<Kiosk>(
+    'SELECT no, name, outlet, serial, sealing_key AS sealingKey, witness, revoked FROM kiosk ORDER BY no',
+  );
+  const tariffs = money<Tariff & { version: bigint; basisPoints: bigint; shares: string }>(
+    `SELECT version, kind, reach, fixed, basis_points AS basisPoints, min, max, shares, valid_from AS "from"
+      FROM tariff ORDER BY version`,
+  );
+  return {
+    cooperatives: by(
+      money<Cooperative>('SELECT id, name, net_debit_cap AS netDebitCap FROM cooperative ORDER BY id'),
+      (c) => c.id,
+    ),
+    members: by(all<Member>('SELECT id, cooperative, name FROM member'), (m) => m.id),
+    cards: by(
+      all<Card>(
+        'SELECT uid, number, issuer, member, key_version AS keyVersion, tmac_key_version AS tmacKeyVersion, status FROM card',
+      ),
+      (c) => c.uid,
+    ),
+    outlets: by(
+      outlets.map((outlet) => ({ ...outlet, open: Boolean(outlet.open) })),
+      (o) => o.id,
+    ),
+    kiosks: by(
+      kiosks.map((kiosk) => ({ ...kiosk, revoked: Boolean(kiosk.revoked) })),
+      (k) => k.no,
+    ),
+    tariffs: by(
+      tariffs.map((tariff) => ({
+        ...tariff,
+        version: Number(tariff.version),
+        basisPoints: Number(tariff.basisPoints),
+        shares: JSON.parse(tariff.shares) as Tariff['shares'],
+      })),
+      (t) => t.version,
+    ),
+  };
+}
+
+function insertTariff(db: Database.Database, tariff: Tariff): void {
+  const fault = tariffFault(tariff);
+  if (fault !== null) throw new RangeError(`tariff ${tariff.version}: ${fault}`);
+  const { version, kind, reach, fixed, basisPoints, min, max, shares, from } = tariff;
+  db.prepare(sql.tariff).run(version, kind, reach, fixed, basisPoints, min, max, JSON.stringify(shares), from);
+}
+
+/**
+ * Opens the registry, or starts one. It has a file of its own: the ledger's engine must be the only writer of its file, and
+ * a registry can be restored, edited and handed over without touching the books.
+ * @throws Error if the file cannot be used or would not be durable; puts throw if a row breaks a rule, and change nothing.
+ */
+export function openRegistry({ path }: { readonly path: string }): Registry {
+  const db = openDatabase(path, 'registry.sql');
+  db.pragma('foreign_keys = ON');
+  const loaded = load(db);
+  const { cooperatives, members, cards, outlets, kiosks, tariffs } = loaded;
+  const named = new Map<KioskName, Kiosk>([...kiosks.values()].map((kiosk) => [kiosk.name, kiosk]));
+  // SQLite counts the commits of other connections only.
+  const othersCommits = () => db.pragma('data_version', { simple: true });
+  let seen = othersCommits();
+
+  function enrol(given: Omit<Kiosk, 'no' | 'revoked'>): Kiosk {
+    const { name, outlet, serial, sealingKey, witness } = given;
+    const { lastInsertRowid } = db.prepare(sql.kiosk).run(name, outlet, serial, sealingKey, witness);
+    const kiosk: Kiosk = { ...given, no: Number(lastInsertRowid) as KioskNo, revoked: false };
+    kiosks.set(kiosk.no, kiosk);
+    named.set(name, kiosk);
+    return kiosk;
+  }
+
+  function revoke(no: KioskNo): void {
+    const kiosk = kiosks.get(no);
+    if (kiosk === undefined) throw new RangeError(`no kiosk has the number ${no}`);
+    db.prepare(sql.revoke).run(no);
+    const revoked = { ...kiosk, revoked: true };
+    kiosks.set(no, revoked);
+    if (named.get(kiosk.name) === kiosk) named.set(kiosk.name, revoked);
+  }
+
+  function refresh(): boolean {
+    const now = othersCommits();
+    if (now === seen) return false;
+    seen = now;
+    const fresh: Record<string, Map<unknown, unknown>> = { ...load(db) };
+    for (const [name, rows] of Object.entries<Map<unknown, unknown>>({ ...loaded })) {
+      rows.clear();
+      for (const [key, row] of fresh[name] ?? []) rows.set(key, row);
+    }
+    named.clear();
+    for (const kiosk of kiosks.values()) named.set(kiosk.name, kiosk);
+    return true;
+  }
+
+  return {
+    cooperatives: () => [...cooperatives.values()],
+    cooperative: (id) => cooperatives.get(id),
+    member: (id) => members.get(id),
+    card: (uid) => cards.get(uid),
+    outlet: (id) => outlets.get(id),
+    kiosk: (name) => named.get(name),
+    kioskByNo: (no) => kiosks.get(no),
+    kiosks: () => [...kiosks.values()],
+    tariffs: () => [...tariffs.values()],
+    putCooperative: (row) => {
+      db.prepare(sql.cooperative).run(row.id, row.name, row.netDebitCap);
+      cooperatives.set(row.id, row);
+    },
+    putMember: (row) => {
+      db.prepare(sql.member).run(row.id, row.cooperative, row.name);
+      members.set(row.id, row);
+    },
+    putCard: (row) => {
+      const { uid, number, issuer, member, keyVersion, tmacKeyVersion, status } = row;
+      db.prepare(sql.card).run(uid, number, issuer, member, keyVersion, tmacKeyVersion, status);
+      cards.set(uid, row);
+    },
+    putOutlet: (row) => {
+      db.prepare(sql.outlet).run(row.id, row.cooperative, row.name, row.open ? 1 : 0);
+      outlets.set(row.id, row);
+    },
+    putTariff: (row) => {
+      insertTariff(db, row);
+      tariffs.set(row.version, row);
+    },
+    enrol,
+    revoke,
+    refresh,
+    close: () => db.close(),
+  };
+}

@@ -1,0 +1,179 @@
+/** A town: the cooperatives, members, cards, outlets and tariffs that a new hub starts with. */
+import { type Static, Type } from 'typebox';
+import { Compile } from 'typebox/compile';
+import type { CardUid, CooperativeId, MemberId, OutletId } from '../protocol/ids.ts';
+import { CardUidSchema, CooperativeIdSchema, MemberIdSchema, OutletIdSchema, PLATFORM } from '../protocol/ids.ts';
+import { Rupiah } from '../protocol/money.ts';
+import type { Entry } from './rules/entries.ts';
+import { HUB_ORIGIN, type Ledger } from './store/ledger.ts';
+import type { Registry } from './store/registry.ts';
+
+const Name = Type.String({ minLength: 1, maxLength: 64 });
+const exact = { additionalProperties: false };
+const Amount = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+
+/** After personalising, a card has committed four transactions (TRUTH section 2). */
+const TMC_AFTER_PERSONALISING = 4;
+
+export const Town = Type.Object(
+  {
+    v: Type.Literal(1),
+    name: Name,
+    cooperatives: Type.Array(Type.Object({ id: CooperativeIdSchema, name: Name, netDebitCap: Rupiah }, exact), {
+      minItems: 1,
+      maxItems: 256,
+    }),
+    members: Type.Array(
+      Type.Object({ id: MemberIdSchema, cooperative: CooperativeIdSchema, name: Name, balance: Amount }, exact),
+    ),
+    cards: Type.Array(
+      Type.Object(
+        { uid: CardUidSchema, number: Type.String({ pattern: '^[0-9]{8,19}$' }), member: MemberIdSchema },
+        exact,
+      ),
+    ),
+    outlets: Type.Array(Type.Object({ id: OutletIdSchema, cooperative: CooperativeIdSchema, name: Name }, exact)),
+    tariffs: Type.Array(
+      Type.Object(
+        {
+          version: Type.Integer({ minimum: 1 }),
+          kind: Type.Literal('purchase'),
+          reach: Type.Union([Type.Literal('on-us'), Type.Literal('off-us')]),
+          fixed: Amount,
+          basisPoints: Type.Integer({ minimum: 0, maximum: 10_000 }),
+          min: Amount,
+          max: Amount,
+          shares: Type.Array(
+            Type.Object(
+              {
+                to: Type.Union([Type.Literal('issuer'), Type.Literal('acquirer'), Type.Literal('platform')]),
+                weight: Type.Integer({ minimum: 0, maximum: 1000 }),
+              },
+              exact,
+            ),
+          ),
+          from: Type.String({ pattern: '^\\d{4}-\\d{2}-\\d{2}$' }),
+        },
+        exact,
+      ),
+    ),
+  },
+  exact,
+);
+export type Town = Static<typeof Town>;
+const check = Compile(Town);
+
+export type ReadTown = { readonly ok: true; readonly town: Town } | { readonly ok: false; readonly error: string };
+
+function loose(town: Town): string[] {
+  const cooperatives = new Set(town.cooperatives.map(({ id }) => id));
+  const members = new Set(town.members.map(({ id }) => id));
+  const twice = (what: string, keys: readonly string[]) =>
+    keys.filter((key, at) => keys.indexOf(key) !== at).map((key) => `${what} ${key} appears twice`);
+  return [
+    ...(cooperatives.has(PLATFORM) ? [`cooperative ${PLATFORM} is the hub's own name`] : []),
+    ...[...town.members, ...town.outlets]
+      .filter(({ cooperative }) => !cooperatives.has(cooperative))
+      .map(({ id, cooperative }) => `${id} names the unknown cooperative ${cooperative}`),
+    ...town.cards
+      .filter(({ member }) => !members.has(member))
+      .map(({ uid, member }) => `card ${uid} names the unknown member ${member}`),
+    ...twice(
+      'cooperative',
+      town.cooperatives.map(({ id }) => id),
+    ),
+    ...twice(
+      'member',
+      town.members.map(({ id }) => id),
+    ),
+    ...twice(
+      'outlet',
+      town.outlets.map(({ id }) => id),
+    ),
+    ...twice(
+      'card',
+      town.cards.map(({ uid }) => uid),
+    ),
+    ...twice(
+      'card number',
+      town.cards.map(({ number }) => number),
+    ),
+  ];
+}
+
+/** Checks a town file: its form, and that everything it names exists. */
+export function parseTown(text: string, from: string): ReadTown {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    return { ok: false, error: `${from} is not JSON: ${(error as Error).message}; correct it` };
+  }
+  if (!check.Check(value)) {
+    const faults = [...check.Errors(value)]
+      .slice(0, 8)
+      .map(({ instancePath, message }) => `${instancePath || '/'} ${message}`);
+    return { ok: false, error: `${from} does not fit: ${faults.join('; ')}; correct it` };
+  }
+  const faults = loose(value);
+  if (faults.length > 0)
+    return { ok: false, error: `${from} does not hold together: ${faults.slice(0, 8).join('; ')}` };
+  return { ok: true, town: value };
+}
+
+/** Registers a town in an empty registry and ledger, and posts its members' opening balances. @param now hub time, ms. */
+export async function settle(town: Town, registry: Registry, ledger: Ledger, now: () => number): Promise<void> {
+  registry.putCooperative({ id: PLATFORM, name: 'Simpul', netDebitCap: 0n });
+  for (const { id, name, netDebitCap } of town.cooperatives) {
+    registry.putCooperative({ id: id as CooperativeId, name, netDebitCap: BigInt(netDebitCap) });
+  }
+  const home = new Map<string, CooperativeId>();
+  for (const { id, cooperative, name } of town.members) {
+    home.set(id, cooperative as CooperativeId);
+    registry.putMember({ id: id as MemberId, cooperative: cooperative as CooperativeId, name });
+  }
+  for (const { id, cooperative, name } of town.outlets) {
+    registry.putOutlet({ id: id as OutletId, cooperative: cooperative as CooperativeId, name, open: true });
+  }
+  for (const tariff of town.tariffs) {
+    const { fixed, min, max } = tariff;
+    registry.putTariff({ ...tariff, fixed: BigInt(fixed), min: BigInt(min), max: BigInt(max) });
+  }
+  for (const { uid, number, member } of town.cards) {
+    const issuer = home.get(member);
+    if (issuer === undefined) throw new Error(`member ${member} was checked and is missing`);
+    const card = { uid: uid as CardUid, number, issuer, member: member as MemberId, status: 'active' as const };
+    registry.putCard({ ...card, keyVersion: 1, tmacKeyVersion: 1 });
+    await ledger.putCard({ uid: card.uid, status: 'active', keyVersion: 1, tmc: TMC_AFTER_PERSONALISING });
+  }
+  await Promise.all(town.members.map((member, at) => openAccount(ledger, member, at + 1, now())));
+}
+
+async function openAccount(ledger: Ledger, member: Town['members'][number], seq: number, at: number): Promise<void> {
+  if (member.balance === 0) return;
+  const amount = BigInt(member.balance);
+  const cooperative = member.cooperative as CooperativeId;
+  const account = { cooperative, kind: 'member', owner: member.id } as const;
+  const entry: Entry = {
+    kind: 'opening',
+    authority: 'two-officers',
+    legs: [
+      { account: { cooperative, kind: 'bank', owner: '-' }, amount: -amount },
+      { account, amount },
+    ],
+    payer: account,
+    fee: 0n,
+    shares: [],
+  };
+  const posting = await ledger.post({
+    key: { origin: HUB_ORIGIN, seq },
+    hash: '',
+    at,
+    verdict: { approve: entry, guards: [] },
+    slot: null,
+    facts: { amount, card: null, issuer: cooperative, acquirer: cooperative, outlet: null },
+    evidence: null,
+  });
+  const opened = posting.kind === 'decided' && posting.receipt.includes('"outcome":"approved"');
+  if (!opened) throw new Error(`the opening balance of ${member.id} was not booked`);
+}

@@ -1,0 +1,160 @@
+/** Account sales as the hub decides them: what a certificate must be before anything is booked. */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { CardUid } from '../../../protocol/ids.ts';
+import type { PurchaseRequest } from '../../../protocol/purchase.ts';
+import { certify, tapRequest } from '../taps.ts';
+import { ask, join, type Wire } from '../wire.ts';
+import { openWorld, type TestKiosk, type World } from '../world.ts';
+
+const uids = Array.from({ length: 12 }, (_, at) => `04${(0x11 + at).toString(16)}5350554c80`);
+let world: World;
+let kiosk: TestKiosk;
+let other: TestKiosk;
+let wire: Wire;
+let said = 0;
+let seq = 0;
+let cards = 0;
+
+beforeAll(async () => {
+  world = await openWorld({}, {}, afterAll);
+  kiosk = await world.enrol('lapak-12', 'stall-12');
+  other = await world.enrol('lapak-31', 'stall-31');
+  wire = await join(world, kiosk, {}, afterAll);
+});
+
+/** A right request with its own seq and counter, by the next of the town's cards. */
+function right(more: Partial<Parameters<typeof tapRequest>[2]> = {}, by = kiosk): PurchaseRequest {
+  const uid = uids[cards++ % uids.length] ?? '';
+  return tapRequest(world.hub, by, {
+    uid,
+    amount: 1000,
+    seq: ++seq,
+    tmc: 4 + cards,
+    at: Date.now() + world.shift,
+    ...more,
+  });
+}
+
+async function decide(request: PurchaseRequest) {
+  const { body } = await ask(wire, kiosk.name, 'purchase', request, ++said);
+  const { outcome, reason } = (body.receipt ?? { outcome: 'refused', reason: body.code }) as Record<string, unknown>;
+  return `${outcome}: ${reason}`;
+}
+
+function recertify(request: PurchaseRequest, commands: PurchaseRequest['claim']['commands']): PurchaseRequest {
+  const { uid, tmc } = request.claim;
+  const issuer = world.hub.registry.card(uid as CardUid)?.issuer ?? '';
+  return { ...request, claim: certify(world.hub, issuer, uid, tmc, commands) };
+}
+
+const swap = (hex: string, at: number) => `${hex.slice(0, at)}${hex[at] === '0' ? '1' : '0'}${hex.slice(at + 1)}`;
+
+type Wrong = readonly [string, (good: PurchaseRequest) => PurchaseRequest, string];
+
+const wrongs: readonly Wrong[] = [
+  [
+    'a certificate with one digit changed',
+    (r) => ({ ...r, claim: { ...r.claim, tmv: swap(r.claim.tmv, 15) } }),
+    'certificate-invalid',
+  ],
+  ['another counter than certified', (r) => ({ ...r, claim: { ...r.claim, tmc: 6 } }), 'certificate-invalid'],
+  ['another key version', (r) => ({ ...r, claim: { ...r.claim, keyVersion: 0 } }), 'certificate-invalid'],
+  ['a key version the card never had', (r) => ({ ...r, claim: { ...r.claim, keyVersion: 2 } }), 'certificate-invalid'],
+  [
+    "another card's uid",
+    (r) => ({ ...r, claim: { ...r.claim, uid: uids.find((uid) => uid !== r.claim.uid) ?? '' } }),
+    'certificate-invalid',
+  ],
+  ['a card nobody issued', (r) => ({ ...r, claim: { ...r.claim, uid: '04ffffffffffff' } }), 'card-unknown'],
+  ['another amount than on the card', (r) => ({ ...r, amount: r.amount + 1 }), 'certificate-malformed'],
+  ['another seq than on the card', (r) => ({ ...r, seq: ++seq }), 'certificate-malformed'],
+  [
+    'two records written',
+    (r) => recertify(r, [...r.claim.commands.slice(0, 3), ...r.claim.commands.slice(2)]),
+    'certificate-malformed',
+  ],
+  ['a list without its last command', (r) => recertify(r, r.claim.commands.slice(0, 3)), 'certificate-malformed'],
+  [
+    'a record of the kind purse',
+    (r) =>
+      recertify(
+        r,
+        r.claim.commands.map((command) =>
+          command.ins === '8B' ? { ...command, data: `1${command.data.slice(1)}` } : command,
+        ),
+      ),
+    'certificate-malformed',
+  ],
+  [
+    'a record whose proof is wrong by one digit',
+    (r) =>
+      recertify(
+        r,
+        r.claim.commands.map((command) =>
+          command.ins === '8B' ? { ...command, data: swap(command.data, 31) } : command,
+        ),
+      ),
+    'certificate-malformed',
+  ],
+  [
+    'a reader id whose proof is wrong by one digit',
+    (r) =>
+      recertify(
+        r,
+        r.claim.commands.map((command) =>
+          command.ins === 'C8' ? { ...command, tmri: swap(command.tmri, 31) } : command,
+        ),
+      ),
+    'certificate-malformed',
+  ],
+];
+
+test('a right request is approved', async () => {
+  expect(await decide(right())).toBe('approved: null');
+});
+
+test.each(wrongs)('%s: declined, nothing booked', async (_what, spoil, reason) => {
+  const before = await world.hub.ledger.trialBalance();
+  const good = right();
+  const spoilt = spoil(good);
+  expect(await decide(spoilt)).toBe(`declined: ${reason}`);
+  expect((await world.hub.ledger.trialBalance()).entries).toBe(before.entries);
+});
+
+test("a certificate made for another kiosk's sale pays nobody here, and still pays there", async () => {
+  const theirs = right({ seq: 1 }, other);
+  const stolen = { ...theirs, kiosk: kiosk.grant.kiosk, seq: ++seq };
+  expect(await decide(stolen)).toBe('declined: certificate-malformed');
+  const there = await join(world, other);
+  const { body } = await ask(there, other.name, 'purchase', theirs, 1);
+  expect(body.receipt).toMatchObject({ outcome: 'approved' });
+});
+
+test("a request in another kiosk's number is refused without a decision, with an alarm", async () => {
+  expect(await decide({ ...right(), kiosk: other.grant.kiosk })).toBe('refused: not-yours');
+  expect((await world.hub.ledger.alarms(50)).map(({ kind }) => kind)).toContain('pair-foreign');
+});
+
+test('a tap made with a beacon of long ago, of the future, or with none, is expired for good', async () => {
+  for (const at of [Date.now() - 75_000, Date.now() + 75_000])
+    expect(await decide(right({ at }))).toBe('expired: expired');
+  expect(await decide(right({ at: Date.now() - 40_000 }))).toBe('approved: null');
+});
+
+test('a wrong certificate leaves the slot to the right one', async () => {
+  const good = right();
+  const spoilt = { ...good, seq: ++seq, claim: { ...good.claim, tmv: swap(good.claim.tmv, 0) } };
+  world.shift += 61_000;
+  const fresh = tapRequest(world.hub, kiosk, {
+    uid: good.claim.uid,
+    amount: 1000,
+    seq: ++seq,
+    tmc: 5_000,
+    at: Date.now() + world.shift,
+  });
+  expect(await decide(spoilt)).toBe('declined: certificate-invalid');
+  expect(await decide({ ...fresh, claim: { ...fresh.claim, tmv: swap(fresh.claim.tmv, 3) }, seq: ++seq })).toBe(
+    'declined: certificate-invalid',
+  );
+  expect(await decide(fresh)).toBe('approved: null');
+});
