@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { connect } from 'node:net';
 import type { NFC, Reader } from 'nfc-pcsc';
 import { serveKiosk } from './readerchild.ts';
-import { APDU_BYTES_MAX, sentence, type ToReader } from './readerwire.ts';
+import { APDU_BYTES_MAX, sentence, type ToReader } from './readerlines.ts';
 
 /** A card that PC/SC reports must be told to the kiosk, and a lost one must leave, within this time; else PC/SC is opened anew. */
 const STUCK_MS = 1_000;
@@ -95,13 +95,16 @@ function reopen(old: Session, why: string): void {
   clearTimeout(old.none);
   retry(why);
   for (const station of old.stations) clearTimeout(station.stuck);
-  for (const part of [...[...old.stations].map(({ reader }) => reader), old.nfc]) {
-    try {
-      part.close();
-    } catch {
-      // pcscd is gone: nothing is left to close.
+  // Not within nfc-pcsc's own callback: there it holds the lock that closing waits for.
+  setImmediate(() => {
+    for (const part of [...[...old.stations].map(({ reader }) => reader), old.nfc]) {
+      try {
+        part.close();
+      } catch {
+        // pcscd is gone: nothing is left to close.
+      }
     }
-  }
+  });
 }
 
 function attach(owner: Session, reader: Reader): void {

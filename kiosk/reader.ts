@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { APDU_BYTES_MAX, type FromReader, lineCutter, lineOf, readFromReader, sentence } from './readerwire.ts';
+import { APDU_BYTES_MAX, lineCutter, lineOf, sentence } from './readerlines.ts';
+import { type FromReader, readFromReader } from './readerwire.ts';
 
 export type ReaderEvent =
   | { readonly type: 'ready'; readonly name: string }

@@ -1,6 +1,10 @@
 /** The reader program's side of the wire: says, hears, beats, and ends with the kiosk. */
 import type { Readable, Writable } from 'node:stream';
-import { BEAT_MS, type FromReader, lineCutter, lineOf, readToReader, type ToReader } from './readerwire.ts';
+import { lineCutter, lineOf, readToReader, type ToReader } from './readerlines.ts';
+import type { FromReader } from './readerwire.ts';
+
+/** Often enough that a silent program can be told from an idle one. */
+const BEAT_MS = 1000;
 
 /** What a reader program needs from its process. */
 export interface ReaderChildDeps {

@@ -41,6 +41,10 @@ describe.concurrent('a PC/SC reader in trouble', () => {
     layEchoCard(again);
     const after = await events.next('card');
     expect(after.presence).toBeGreaterThan(before.presence);
+    // Repeated faults of the absence are one; a hung program would have added its own.
+    expect(events.all.filter((event) => event.type === 'fault' && event.why.includes('The reader program'))).toEqual(
+      [],
+    );
     expect(await reader.transmit(after.presence, Uint8Array.of(0, 0, 0, 0))).toHaveLength(6);
     again.destroy();
     await reader.close();

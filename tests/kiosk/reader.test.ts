@@ -154,12 +154,13 @@ describe('a reader program that fails', () => {
     ['too many cards', `for (let n = 1; n < 20; n++) card(n)`],
     ['a card while out of order', `say({ type: 'fault', why: 'broken' }); card(1)`],
   ])('%s is a fault, not a crash', async (_, nonsense) => {
-    const events = eventsOf(readerOf(`ready(); ${nonsense}; setInterval(() => {}, 1000)`));
+    const late = { restartMs: 20_000 };
+    const events = eventsOf(readerOf(`ready(); ${nonsense}; setInterval(() => {}, 1000)`, late, () => 0.9));
     await events.next('ready');
     let fault = await events.next('fault');
     if (fault.why === 'broken') fault = await events.next('fault');
     expect(fault.why).toContain('The reader program');
-    await events.next('ready');
+    expect(delays).toContain(18_000);
   });
 
   test('one that cannot be started is named, told once, and tried again ever more rarely', async () => {

@@ -1,7 +1,8 @@
 /** Lines between kiosk and reader program come in any pieces and with any content. */
 import { fc, test } from '@fast-check/vitest';
 import { describe, expect } from 'vitest';
-import { lineCutter, readFromReader, readToReader, sentence } from '../../kiosk/readerwire.ts';
+import { lineCutter, lineOf, readToReader, sentence } from '../../kiosk/readerlines.ts';
+import { readFromReader } from '../../kiosk/readerwire.ts';
 
 describe('the reader wire', () => {
   test.prop([
@@ -36,6 +37,29 @@ describe('the reader wire', () => {
   test.prop([fc.oneof(fc.string(), fc.json())])('no text makes the reading throw', (text) => {
     readFromReader(text);
     readToReader(text);
+  });
+
+  const hex = (fewest: number, most: number) =>
+    fc.uint8Array({ minLength: fewest, maxLength: most }).map((bytes) => Buffer.from(bytes).toString('hex'));
+  const counter = fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER });
+
+  test.prop([counter, counter, hex(4, 512)])('a command arrives as it was sent', (id, presence, command) => {
+    const message = { type: 'apdu', id, presence, hex: command } as const;
+    expect(readToReader(lineOf(message))).toEqual(message);
+  });
+
+  test.each([
+    ['null', null],
+    ['another message', { type: 'money', id: 1, presence: 1, hex: '00000000' }],
+    ['no number', { type: 'apdu', presence: 1, hex: '00000000' }],
+    ['number zero', { type: 'apdu', id: 0, presence: 1, hex: '00000000' }],
+    ['half a card', { type: 'apdu', id: 1, presence: 0.5, hex: '00000000' }],
+    ['three bytes', { type: 'apdu', id: 1, presence: 1, hex: '000000' }],
+    ['half a byte', { type: 'apdu', id: 1, presence: 1, hex: '000000000' }],
+    ['too many bytes', { type: 'apdu', id: 1, presence: 1, hex: '00'.repeat(513) }],
+    ['no hex', { type: 'apdu', id: 1, presence: 1, hex: '0000000g' }],
+  ])('%s is no command', (_, value) => {
+    expect(readToReader(JSON.stringify(value))).toBeUndefined();
   });
 
   test.prop([fc.string({ unit: 'binary', maxLength: 700, size: 'max' })])(
