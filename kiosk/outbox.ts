@@ -24,10 +24,13 @@ export interface OutboxSettings {
   /** How long finished sales stay, so that a restored hub can ask for its receipts (TRUTH section 12). */
   readonly keepDays?: number;
   readonly keepRows?: number;
+  /** How long to wait for another program that holds the file, milliseconds. */
+  readonly patienceMs?: number;
 }
 
 const DAY_MS = 86_400_000;
 const BYTES_MAX = 256 * 1024 * 1024;
+const PATIENCE_MS = 5_000;
 const KEEP_DAYS = 60;
 const KEEP_ROWS = 100_000;
 /** Finished rows are thinned out once in this many sales. */
@@ -67,7 +70,7 @@ export class Outbox {
 
   constructor(settings: OutboxSettings) {
     this.#settings = settings;
-    this.#db = new Database(settings.path);
+    this.#db = new Database(settings.path, { timeout: settings.patienceMs ?? PATIENCE_MS });
     this.#db.pragma('journal_mode = WAL');
     // WAL silently lowers this to NORMAL, which loses acknowledged commits at a power cut.
     this.#db.pragma('synchronous = FULL');
