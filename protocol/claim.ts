@@ -1,4 +1,4 @@
-/** A claim: a card's certificate with the typed list of commands it covers, and the one list each kind of sale allows. */
+/** A claim: a card's certificate, the typed commands it covers, and the one list each kind of sale allows. */
 import { type Static, Type } from 'typebox';
 import { CardUidSchema, hexSchema } from './ids.ts';
 
@@ -43,7 +43,7 @@ export const Claim = Type.Object({
   /** The certificate (Transaction MAC value). */
   tmv: hexSchema(8),
   commands: Type.Array(CardCommand, { minItems: 1, maxItems: 8 }),
-  /** File 0F as read before the transaction, TMC (little-endian) ‖ TMV: evidence about the slot before (TRUTH section 2). */
+  /** File 0F as read before, TMC (little-endian) ‖ TMV: evidence about the slot before (TRUTH section 2). */
   before: hexSchema(12),
 });
 export type Claim = Static<typeof Claim>;

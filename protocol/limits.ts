@@ -9,7 +9,7 @@ export interface NoPinLimits {
   readonly pauseSeconds: number;
 }
 
-/** Defaults of the pilot: far below what Bank Indonesia allows an unregistered holder (Rp 2 million), as data to be changed. */
+/** Defaults of the pilot, far below what Bank Indonesia allows an unregistered holder (Rp 2 million). */
 export const noPinLimits: NoPinLimits = { perTap: 500_000n, perDay: 1_000_000n, pauseSeconds: 60 };
 
 /** A certificate whose beacon is older than this when first seen is expired for good (TRUTH section 3). */

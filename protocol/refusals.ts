@@ -13,7 +13,7 @@ interface RefusalWords {
   readonly retry: Retry;
 }
 
-/** Rows of decisions first (1xx money, 2xx card, 3xx kiosk and freshness), then messages that reached no decision (9xx). */
+/** Decisions first (1xx money, 2xx card, 3xx kiosk and freshness), then messages that reached no decision (9xx). */
 export const refusals = {
   'insufficient-funds': row(
     101,

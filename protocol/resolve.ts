@@ -1,10 +1,10 @@
-/** Resolve and cancel: ask what became of an account sale, and close it for good where nothing was decided (TRUTH section 1). */
+/** Resolve and cancel: ask what became of an account sale, and close it for good where nothing was decided. */
 import { type Static, Type } from 'typebox';
 import { hexSchema, KioskNoSchema, KioskSeqSchema } from './ids.ts';
 import { Receipt } from './receipt.ts';
 
 /**
- * Kiosk to hub. Without a decision both make the sale `cancelled`, finally.
+ * Kiosk to hub (TRUTH section 1). Without a decision both make the sale `cancelled`, finally.
  * Of an approved sale, `resolve` answers the receipt and `cancel` also posts its void; the decision stays approved.
  */
 export const ResolveRequest = Type.Object({
