@@ -47,7 +47,8 @@ enrol
     const { grant, hub } = acceptGrant(dir, readFileSync(file, 'utf8'));
     startConfig(dir, hub);
     say(
-      `This is kiosk ${grant.kiosk} (${grant.name}) at ${grant.outlet.name}. Next: \`simpul-kiosk doctor\`, then \`run\`.`,
+      `This is kiosk ${grant.kiosk} (${grant.name}) at ${grant.outlet.name}.` +
+        ' Next: `simpul-kiosk doctor`, then `simpul-kiosk run`.',
     );
   });
 

@@ -1,4 +1,4 @@
-/** The kiosk's memory on disk: what was minted, journaled, asked, answered and shown, each on disk before the next step. */
+/** The kiosk's memory on disk: what was minted, journaled, asked, answered and shown, each before the next step. */
 import assert from 'node:assert/strict';
 import Database from 'better-sqlite3';
 import { type KioskNo, type KioskSeq, NUMBER24_MAX } from '../protocol/ids.ts';
@@ -57,7 +57,10 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS probe (one INTEGER PRIMARY KEY CHECK (one = 1), at INTEGER NOT NULL) STRICT;
 `;
 
-/** Opens or makes the outbox. @throws OutboxFault when the file cannot be opened, is damaged, or is not written through. */
+/**
+ * Opens or makes the outbox. @throws OutboxFault when the file cannot be opened, is damaged, or is not written
+ * through.
+ */
 export function openOutbox(settings: OutboxSettings): Outbox {
   return guard(() => new Outbox(settings));
 }

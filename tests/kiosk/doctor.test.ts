@@ -135,7 +135,7 @@ describe('the check', () => {
     expect((await said('config')).what).toContain('is missing');
   });
 
-  it('keys fails for a kiosk that is not enrolled, whose certificate ended, or whose keys others can read', async () => {
+  it('keys fails without enrolment, with a certificate that ended, and with keys others can read', async () => {
     expect((await said('keys', { now: () => NOW + 810 * DAY })).status).toBe('warn');
     expect((await said('keys', { now: () => NOW + 900 * DAY })).what).toContain('ended');
     chmodSync(join(folder.dir, 'keys.json'), 0o644);

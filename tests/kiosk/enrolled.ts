@@ -18,7 +18,10 @@ export interface Town {
   grant(request: EnrolmentRequest, changes?: Partial<EnrolmentGrant>): Promise<EnrolmentGrant>;
 }
 
-/** Makes a certificate authority and a hub certificate for localhost, both made at `madeAt` (milliseconds since 1970 UTC). */
+/**
+ * Makes a certificate authority and a hub certificate for localhost, both made at `madeAt` (milliseconds since
+ * 1970 UTC).
+ */
 export async function makeTown(port: number, madeAt = Date.now()): Promise<Town> {
   const deps = { now: () => madeAt, random: randomBytes };
   const pair = () => generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;

@@ -33,7 +33,8 @@ describe('the panel', () => {
     panel.show(paidScreen);
     panel.show(paidScreen);
     expect(written()).toBe(
-      '[OK] (green) Dibayar. Terima kasih / Paid. Thank you · Rp 25.000\n    Saldo Rp 75.000 / Balance Rp 75.000\n    Terhubung / Online\n',
+      '[OK] (green) Dibayar. Terima kasih / Paid. Thank you · Rp 25.000\n' +
+        '    Saldo Rp 75.000 / Balance Rp 75.000\n    Terhubung / Online\n',
     );
     panel.show(readyScreen);
     expect(written()).toContain('[>] Siap. Ketik jumlah / Ready. Type the amount');

@@ -1,4 +1,4 @@
-/** A stall around the real loop: real outbox, real card keys, an emulated card, a hub that decides, and time in hand. */
+/** A stall around the real loop: real outbox and card keys, an emulated card, a hub that decides, time in hand. */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { proof, type RecordKind } from '../../cards/record.ts';
@@ -206,7 +206,10 @@ export class Stall {
     await this.settled();
   }
 
-  /** Waits until the card and the key have been spoken for: neither waits for time, only for turns of the event loop. */
+  /**
+   * Waits until the card and the key have been spoken for: neither waits for time, only for turns of the event
+   * loop.
+   */
   async settled(): Promise<void> {
     const busy = ['keying', 'reading', 'finding', 'looking'];
     for (let turn = 0; turn < 6 || busy.includes(this.phase.name); turn++) {
