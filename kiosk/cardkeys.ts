@@ -14,7 +14,10 @@ export interface CardKey {
 /** What became of a granted key. */
 export type Accepted =
   | 'held'
-  /** The card has refused this key, or two keys: it is not tried again, lest the card locks itself (CARDS section 3.9). */
+  /**
+   * The card has refused this key, or two keys: it is not tried again, lest the card locks itself (CARDS section
+   * 3.9).
+   */
   | 'stopped'
   /** Not sealed to this kiosk for this card and version. */
   | 'unsealed';

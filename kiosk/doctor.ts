@@ -40,7 +40,7 @@ export interface DoctorDeps {
   readonly waitMs: number;
 }
 
-type CheckName = keyof typeof checks;
+export type CheckName = keyof typeof checks;
 type Said = Omit<Finding, 'check'>;
 interface Scene {
   readonly deps: DoctorDeps;
@@ -185,16 +185,20 @@ export function doctorDeps(dir: string): DoctorDeps {
   };
 }
 
-/** Runs the checks one after another; a check that throws is a fault with its words. */
-export async function diagnose(deps: DoctorDeps, wanted: { beacon: boolean; card: boolean }): Promise<Finding[]> {
+/** Every check, in order. */
+export const checkNames = Object.keys(checks) as CheckName[];
+/** The checks that need nobody's help and disturb no running kiosk. */
+export const usualChecks = checkNames.filter((check) => check !== 'beacon' && check !== 'card');
+
+/** Runs checks one after another; a check that throws is a fault with its words. */
+export async function diagnose(deps: DoctorDeps, wanted: readonly CheckName[]): Promise<Finding[]> {
   const scene: Scene = {
     deps,
     config: quiet(() => readConfig(deps.dir)),
     identity: quiet(() => loadIdentity(deps.dir)),
   };
   const findings: Finding[] = [];
-  for (const check of Object.keys(checks) as CheckName[]) {
-    if ((check === 'beacon' || check === 'card') && !wanted[check]) continue;
+  for (const check of wanted) {
     try {
       findings.push({ check, ...(await checks[check](scene)) });
     } catch (error) {

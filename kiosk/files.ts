@@ -5,7 +5,8 @@ import { dirname } from 'node:path';
 const OWNER_ONLY = 0o600;
 
 /**
- * Replaces a file so that a crash leaves either the old or the new one: temporary file, fsync, rename, fsync of the directory.
+ * Replaces a file so that a crash leaves either the old or the new one: temporary file, fsync, rename, fsync of the
+ * directory.
  * @throws the system's error; the temporary file may remain then.
  */
 export function writePrivate(path: string, text: string): void {

@@ -43,8 +43,8 @@ export interface Link {
   listen(listener: (event: LinkEvent) => void): void;
   /**
    * Sends one message of a conversation.
-   * @returns its id, or null when it was not sent: offline, or too many messages are on their way. Ask again later. Being sent
-   * proves nothing; only the hub's answer does.
+   * @returns its id, or null when it was not sent: offline, or too many messages are on their way. Ask again later.
+   * Being sent proves nothing; only the hub's answer does.
    */
   send<C extends Conversation>(conversation: C, body: UpBody<C>): string | null;
   close(): Promise<void>;

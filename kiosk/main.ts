@@ -2,12 +2,12 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Command } from 'commander';
+import { Argument, Command } from 'commander';
 import pino from 'pino';
 import { Compile } from 'typebox/compile';
 import { type KioskName, KioskNameSchema } from '../protocol/ids.ts';
 import { ConfigFault, readConfig, startConfig } from './config.ts';
-import { diagnose, doctorDeps, exitCode, spell } from './doctor.ts';
+import { type CheckName, checkNames, diagnose, doctorDeps, exitCode, spell, usualChecks } from './doctor.ts';
 import { writePrivate } from './files.ts';
 import { acceptGrant, KeyFault, loadIdentity, requestEnrolment } from './keys.ts';
 import { OutboxFault } from './outbox.ts';
@@ -47,7 +47,8 @@ enrol
     const { grant, hub } = acceptGrant(dir, readFileSync(file, 'utf8'));
     startConfig(dir, hub);
     say(
-      `This is kiosk ${grant.kiosk} (${grant.name}) at ${grant.outlet.name}. Next: \`simpul-kiosk doctor\`, then \`run\`.`,
+      `This is kiosk ${grant.kiosk} (${grant.name}) at ${grant.outlet.name}.` +
+        ' Next: `simpul-kiosk doctor`, then `simpul-kiosk run`.',
     );
   });
 
@@ -90,13 +91,19 @@ program
 
 program
   .command('doctor')
-  .description('check everything a kiosk needs; exit code 0 well, 1 warnings, 2 faults')
+  .description('check what a kiosk needs; exit code 0 well, 1 warnings, 2 faults')
+  .addArgument(
+    new Argument(
+      '[checks...]',
+      'only these; `beacon` takes over the connection of a running kiosk, `card` waits for one',
+    )
+      .choices(checkNames)
+      .default(usualChecks, 'all but beacon and card'),
+  )
   .option('--json', 'one JSON object')
-  .option('--beacon', "compare the clock with the hub's beacon; a running kiosk is offline for a moment")
-  .option('--card', 'wait ten seconds for a card on the reader')
   .option(...DIR)
-  .action(async ({ dir, json, beacon, card }: { dir: string; json?: boolean; beacon?: boolean; card?: boolean }) => {
-    const findings = await diagnose(doctorDeps(dir), { beacon: beacon === true, card: card === true });
+  .action(async (wanted: CheckName[], { dir, json }: { dir: string; json?: boolean }) => {
+    const findings = await diagnose(doctorDeps(dir), wanted);
     say(json === true ? JSON.stringify({ ok: exitCode(findings) === 0, checks: findings }) : spell(findings));
     process.exitCode = exitCode(findings);
   });

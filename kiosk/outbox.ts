@@ -1,4 +1,4 @@
-/** The kiosk's memory on disk: what was minted, journaled, asked, answered and shown, each on disk before the next step. */
+/** The kiosk's memory on disk: what was minted, journaled, asked, answered and shown, each before the next step. */
 import assert from 'node:assert/strict';
 import Database from 'better-sqlite3';
 import { type KioskNo, type KioskSeq, NUMBER24_MAX } from '../protocol/ids.ts';
@@ -24,10 +24,13 @@ export interface OutboxSettings {
   /** How long finished sales stay, so that a restored hub can ask for its receipts (TRUTH section 12). */
   readonly keepDays?: number;
   readonly keepRows?: number;
+  /** How long to wait for another program that holds the file, milliseconds. */
+  readonly patienceMs?: number;
 }
 
 const DAY_MS = 86_400_000;
 const BYTES_MAX = 256 * 1024 * 1024;
+const PATIENCE_MS = 5_000;
 const KEEP_DAYS = 60;
 const KEEP_ROWS = 100_000;
 /** Finished rows are thinned out once in this many sales. */
@@ -54,7 +57,10 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS probe (one INTEGER PRIMARY KEY CHECK (one = 1), at INTEGER NOT NULL) STRICT;
 `;
 
-/** Opens or makes the outbox. @throws OutboxFault when the file cannot be opened, is damaged, or is not written through. */
+/**
+ * Opens or makes the outbox. @throws OutboxFault when the file cannot be opened, is damaged, or is not written
+ * through.
+ */
 export function openOutbox(settings: OutboxSettings): Outbox {
   return guard(() => new Outbox(settings));
 }
@@ -67,7 +73,7 @@ export class Outbox {
 
   constructor(settings: OutboxSettings) {
     this.#settings = settings;
-    this.#db = new Database(settings.path);
+    this.#db = new Database(settings.path, { timeout: settings.patienceMs ?? PATIENCE_MS });
     this.#db.pragma('journal_mode = WAL');
     // WAL silently lowers this to NORMAL, which loses acknowledged commits at a power cut.
     this.#db.pragma('synchronous = FULL');

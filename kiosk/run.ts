@@ -45,7 +45,10 @@ const ERRANDS_MAX = 256;
 /** Retries of many kiosks must not come together after an outage of the hub. */
 const jittered = (ms: number, random: number): number => Math.round(ms * (0.5 + random / 2));
 
-/** Starts the till: reads the disk, then listens to panel, reader and link. @throws OutboxFault when the disk cannot be read. */
+/**
+ * Starts the till: reads the disk, then listens to panel, reader and link. @throws OutboxFault when the disk
+ * cannot be read.
+ */
 export function run(deps: RunDeps): Running {
   const loop = new Loop(deps);
   loop.start();

@@ -16,7 +16,8 @@ export function gotReceipt(till: Till, sealed: Sealed, at: number): Step {
   }
   const pending = till.pending.find(({ seq }) => seq === receipt.seq);
   if (pending === undefined) return stay(till);
-  // The trader gave this sale up: an approval that crossed the question is void only once the hub has answered the question.
+  // The trader gave this sale up: an approval that crossed the question is void only once the hub has answered the
+  // question.
   if (pending.ask === 'cancel' && receipt.outcome === 'approved') return stay(till);
   return settle(till, pending, sealed, false, at);
 }
@@ -64,7 +65,10 @@ function keepAndFinish(till: Till, sealed: Sealed, voided: boolean, sale: Decide
   return { till: shown.till, effects: [...first, { type: 'keep', seq: sale.seq, sealed, voided }, ...shown.effects] };
 }
 
-/** The hub took no decision. Only a reason that may pass leaves the request as it is; else the hub is asked to end the sale. */
+/**
+ * The hub took no decision. Only a reason that may pass leaves the request as it is; else the hub is asked to end
+ * the sale.
+ */
 export function gotRefusal(till: Till, event: TillEvent & { type: 'refused' }): Step {
   const { phase } = till;
   if (event.about !== 'purchase') return stay(till, { type: 'log', what: 'question refused', detail: event.code });

@@ -4,7 +4,10 @@ import type { Ask, Effect, Note, Phase, Recovered, Result, Sale, Sealed, Step, T
 
 /** Milliseconds. */
 const SECOND = 1000;
-/** A beacon is too old to start a sale with: ten seconds are left for the hub to see it within its 60 (TRUTH section 3). */
+/**
+ * A beacon is too old to start a sale with: ten seconds are left for the hub to see it within its 60 (TRUTH
+ * section 3).
+ */
 export const BEACON_AGE_MS_MAX = 50 * SECOND;
 /** After this long without an answer the screen says so; the sale stays unknown. */
 export const SLOW_MS = 60 * SECOND;
@@ -62,7 +65,8 @@ export function arm(till: Till, sale: Sale, note: Note | null): Step {
 }
 
 /**
- * Closes a sale here for good: its request is never sent again, and the hub is asked until it answers (TRUTH section 1).
+ * Closes a sale here for good: its request is never sent again, and the hub is asked until it answers (TRUTH section
+ * 1).
  * @param again arm the same amount anew once the old sale is ended without payment
  */
 export function close(till: Till, sale: Sale, uid: string | null, ask: Ask, again: boolean): Step {
@@ -90,7 +94,10 @@ export function resultOf({ receipt }: Sealed, voided: boolean, amount: bigint): 
   return { kind: 'declined', seq, amount, reason: receipt.outcome === 'approved' ? 'cancelled' : reason };
 }
 
-/** Shows a result; the green light is journaled after it was shown, so that a crash between shows it twice, not never. */
+/**
+ * Shows a result; the green light is journaled after it was shown, so that a crash between shows it twice, not
+ * never.
+ */
 export function finish(till: Till, result: Result): Step {
   const spent = till.card?.presence ?? till.spent;
   const effects: Effect[] = [stop('slow'), stop('retry'), stop('doubt'), stop('forgotten'), timer('shown', SHOWN_MS)];

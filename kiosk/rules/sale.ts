@@ -102,7 +102,10 @@ export interface Till {
   readonly kiosk: KioskNo;
   readonly phase: Phase;
   readonly online: boolean;
-  /** When the link last changed or spoke, on the kiosk's monotonic clock, milliseconds; null before the first contact. */
+  /**
+   * When the link last changed or spoke, on the kiosk's monotonic clock, milliseconds; null before the first
+   * contact.
+   */
   readonly contactAt: number | null;
   /** False when the hub said that it is leaving. */
   readonly hubOpen: boolean;

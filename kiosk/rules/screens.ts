@@ -193,7 +193,7 @@ function closing(phase: Phase & { name: 'closing' }): Face {
 
 function done(result: Result): Face {
   const amount = spellRupiah(result.amount);
-  const name = `done ${result.seq}`;
+  const name = `done ${result.seq} ${result.kind}`;
   if (result.kind === 'declined') {
     const title = { id: 'Tidak dibayar', en: 'Not paid' };
     return { name, light: 'red', mark: 'X', sound: 'no', title, amount, lines: [refusalWords(result.reason)] };

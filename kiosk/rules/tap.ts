@@ -104,8 +104,9 @@ export function lateKey(till: Till): Step {
 }
 
 /**
- * The account script has ended. Before the commit is sent nothing can have happened, so the same sale stays armed under the same
- * seq: no card carries it and the hub has never heard of it. Once the commit was sent the seq belongs to this card for ever.
+ * The account script has ended. Before the commit is sent nothing can have happened, so the same sale stays armed
+ * under the same seq: no card carries it and the hub has never heard of it. Once the commit was sent the seq belongs
+ * to this card for ever.
  */
 export function paid(till: Till, event: TillEvent & { type: 'paid' }, at: number): Step {
   const { phase } = till;
@@ -131,7 +132,10 @@ const again = (step: Step, at: number): Step => {
   return { till: next.till, effects: [...step.effects, ...next.effects] };
 };
 
-/** Forgets a key the card does not take and asks once more; the keys room stops at the second failure (CARDS section 3.9). */
+/**
+ * Forgets a key the card does not take and asks once more; the keys room stops at the second failure (CARDS
+ * section 3.9).
+ */
 function refetch(till: Till, phase: Phase & { name: 'reading' | 'looking' }): Step {
   const { card, sale } = phase;
   const next: Phase =
@@ -177,7 +181,10 @@ function doubtful(till: Till, phase: Phase & { name: 'finding' | 'looking' }, no
   return to(till, { name: 'doubt', sale, intent, note });
 }
 
-/** The card of a doubt has been looked at (TRUTH section 4; of an account sale only the hub's decision ends a doubt). */
+/**
+ * The card of a doubt has been looked at (TRUTH section 4; of an account sale only the hub's decision ends a
+ * doubt).
+ */
 export function looked(till: Till, event: TillEvent & { type: 'looked' }, at: number): Step {
   const { phase } = till;
   if (phase.name !== 'looking' || phase.sale.seq !== event.seq) return stay(till);
@@ -188,8 +195,9 @@ export function looked(till: Till, event: TillEvent & { type: 'looked' }, at: nu
   const finding = judge(phase.intent, seen.sight);
   const { sale, intent } = phase;
   if (finding.kind === 'committed') return submit(next, phase, { kind: 'committed', intent, certificate: finding });
-  // Not committed: the seq is spent, the amount starts again under a new one once the hub has ended the old sale. A committed
-  // record without its certificate, or a card that tells nothing, cannot pay an account sale: the hub ends it too.
+  // Not committed: the seq is spent, the amount starts again under a new one once the hub has ended the old sale. A
+  // committed record without its certificate, or a card that tells nothing, cannot pay an account sale: the hub ends
+  // it too.
   return close(next, sale, intent.uid, 'resolve', finding.kind === 'not-committed');
 }
 

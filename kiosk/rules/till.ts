@@ -95,7 +95,10 @@ function rang(till: Till, id: TimerId): Step {
   }
 }
 
-/** A disk that refuses writes ends what is not yet certified; certified sales go on, for the hub keeps their decision. */
+/**
+ * A disk that refuses writes ends what is not yet certified; certified sales go on, for the hub keeps their
+ * decision.
+ */
 function diskTurned(till: Till, why: string | null): Step {
   const next = { ...till, diskFault: why };
   const { phase } = till;
