@@ -89,6 +89,7 @@ class Link {
 class Queue {
   readonly #link: Link;
   readonly #max: number;
+  readonly #batchMax: number;
   #waiting: {
     readonly work: Work;
     readonly resolve: (answer: Answer) => void;
@@ -97,9 +98,10 @@ class Queue {
   #busy = false;
   #planned = false;
 
-  constructor(link: Link, max: number) {
+  constructor(link: Link, max: number, batchMax: number) {
     this.#link = link;
     this.#max = max;
+    this.#batchMax = batchMax;
   }
 
   push(work: Work): Promise<Answer> {
@@ -119,8 +121,8 @@ class Queue {
     this.#planned = false;
     this.#busy = true;
     while (this.#waiting.length > 0) {
-      const batch = this.#waiting.slice(0, BATCH_MAX);
-      this.#waiting = this.#waiting.slice(BATCH_MAX);
+      const batch = this.#waiting.slice(0, this.#batchMax);
+      this.#waiting = this.#waiting.slice(this.#batchMax);
       try {
         const answers = await this.#link.ask<readonly Answer[]>({ do: 'apply', batch: batch.map(({ work }) => work) });
         batch.forEach(({ resolve, reject }, index) => {
@@ -163,20 +165,27 @@ export interface LedgerOptions {
   readonly onFault?: (fault: LedgerFault) => void;
   /** Requests that may wait at once. */
   readonly queueMax?: number;
+  /** Requests in one commit at most. */
+  readonly batchMax?: number;
 }
 
 /**
  * Opens a ledger file, or starts one, with its engine in a worker thread.
  * @throws LedgerFault if the file cannot be used or would not be durable.
  */
-export async function openLedger({ path, onFault, queueMax = QUEUE_MAX }: LedgerOptions): Promise<Ledger> {
+export async function openLedger({
+  path,
+  onFault,
+  queueMax = QUEUE_MAX,
+  batchMax = BATCH_MAX,
+}: LedgerOptions): Promise<Ledger> {
   let open = false;
   const link = new Link(path, (fault) => {
     if (open) onFault?.(fault);
   });
   await link.ready;
   open = true;
-  const queue = new Queue(link, queueMax);
+  const queue = new Queue(link, queueMax, batchMax);
   return {
     post: (request) => posting(queue.push({ do: 'post', request })),
     cancel: (key, at) => posting(queue.push({ do: 'cancel', key, at })),

@@ -1,0 +1,245 @@
+/** Authorise: durable account sales over MQTT beside a raw echo, a raw group commit and a hub that commits per request. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { BenchOptions } from './bench.ts';
+import { compileDelay, type SyncDelay } from './children.ts';
+import { makeFleet } from './fleet.ts';
+import { type Measured, type RunOrder, removeRun, runCase, runRaw, type Site } from './runs.ts';
+import type { ServerKind } from './server.ts';
+
+type Baseline = 'echo' | 'raw commit' | 'per-request';
+
+/** What is measured: a hub's case, or a baseline of cases. */
+interface Cell {
+  readonly name: string;
+  readonly kind: ServerKind | 'raw commit';
+  readonly secure: boolean;
+  readonly kiosks: number;
+  readonly delayed: boolean;
+  readonly disturbed: boolean;
+}
+
+type Figures = Pick<Measured, 'perSecond' | 'p99Ms' | 'cpuUs'> & { readonly loadCpuUs: number | null };
+
+interface Plan {
+  readonly rounds: number;
+  readonly warmSeconds: number;
+  readonly seconds: number;
+  readonly cards: number;
+  readonly kiosks: readonly number[];
+  readonly kinds: readonly ServerKind[];
+  readonly delays: readonly boolean[];
+  readonly disturbed: boolean;
+}
+
+const quickPlan: Plan = {
+  rounds: 1,
+  warmSeconds: 1,
+  seconds: 3,
+  cards: 50_000,
+  kiosks: [500],
+  kinds: ['hub', 'echo'],
+  delays: [false],
+  disturbed: false,
+};
+const fullPlan: Plan = {
+  rounds: 3,
+  warmSeconds: 1.5,
+  seconds: 4,
+  cards: 90_000,
+  kiosks: [1, 100, 500, 1000],
+  kinds: ['hub', 'echo', 'per-request'],
+  delays: [false, true],
+  disturbed: true,
+};
+
+const DELAY_US = 2000;
+/** Entries in one raw commit: near the hub's own mean at 500 kiosks, and the size the design's ceilings were measured with. */
+const RAW_BATCH = 128;
+const RAW_ENTRIES = 40_000;
+/** Requests a second to mint for, above what is ever answered; the rest would be minted in vain. */
+const mintRate = (kind: ServerKind, kiosks: number) => (kind === 'per-request' || kiosks === 1 ? 6000 : 14_000);
+
+const delayMark = (delayed: boolean) => (delayed ? '-sync2ms' : '');
+const caseName = (secure: boolean, kiosks: number, delayed: boolean) =>
+  `${secure ? 'tls' : 'tcp'}-${kiosks}${delayMark(delayed)}`;
+
+/** All cells of one round, in the order in which they run. */
+function cellsOf(plan: Plan): Cell[] {
+  const cells: Cell[] = [];
+  for (const kiosks of plan.kiosks) {
+    for (const secure of [false, true]) {
+      for (const delayed of plan.delays) {
+        for (const kind of plan.kinds) {
+          // An echo never waits for a disk.
+          if (kind === 'echo' && delayed) continue;
+          cells.push({ name: caseName(secure, kiosks, delayed), kind, secure, kiosks, delayed, disturbed: false });
+        }
+      }
+    }
+  }
+  for (const disturbed of plan.disturbed ? [false, true] : []) {
+    const name = `tcp-100-${disturbed ? 'disturbed' : 'quiet'}`;
+    cells.push({ name, kind: 'hub', secure: false, kiosks: 100, delayed: false, disturbed });
+  }
+  for (const delayed of plan.delays) {
+    const name = `raw${delayMark(delayed)}`;
+    cells.push({ name, kind: 'raw commit', secure: false, kiosks: 0, delayed, disturbed: false });
+  }
+  return cells;
+}
+
+const keyOf = ({ name, kind }: Pick<Cell, 'name' | 'kind'>) => `${kind} ${name}`;
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+}
+
+/** The figure of each kind in the middle of its rounds. */
+function middle(rounds: readonly Figures[]): Figures {
+  const of = (read: (figures: Figures) => number) => median(rounds.map(read));
+  return {
+    perSecond: of(({ perSecond }) => perSecond),
+    p99Ms: of(({ p99Ms }) => p99Ms),
+    cpuUs: of(({ cpuUs }) => cpuUs),
+    loadCpuUs: rounds[0]?.loadCpuUs === null ? null : of(({ loadCpuUs }) => loadCpuUs ?? Number.NaN),
+  };
+}
+
+/** Runs every cell once a round, each round in full before the next. */
+async function measure(site: Site, plan: Plan, delay: SyncDelay | null, note: (line: string) => void) {
+  const results = new Map<string, Figures[]>();
+  let finished: string | null = null;
+  const cells = cellsOf(plan);
+  for (let round = 1; round <= plan.rounds; round += 1) {
+    for (const [index, cell] of cells.entries()) {
+      const { kind, delayed } = cell;
+      note(`round ${round}/${plan.rounds}, ${index + 1}/${cells.length}: ${keyOf(cell)}`);
+      const slow = delayed ? delay : null;
+      let figures: Figures;
+      if (kind === 'raw commit') {
+        if (finished === null) throw new Error('a raw commit needs a finished run');
+        const raw = await runRaw(site, { finished, batch: RAW_BATCH, entries: RAW_ENTRIES }, slow);
+        figures = { ...raw, loadCpuUs: null };
+      } else {
+        const requests = Math.ceil(mintRate(kind, cell.kiosks) * (plan.warmSeconds + plan.seconds));
+        const order: RunOrder = { ...plan, ...cell, kind, delay: slow, requests };
+        const { measured, place } = await runCase(site, order);
+        figures = measured;
+        // The rows of the first large run serve every raw commit.
+        if (finished === null && kind === 'hub' && cell.kiosks >= 500) finished = place;
+        else removeRun(place);
+      }
+      results.set(keyOf(cell), [...(results.get(keyOf(cell)) ?? []), figures]);
+    }
+  }
+  return new Map([...results].map(([name, rounds]) => [name, middle(rounds)]));
+}
+
+interface Row {
+  readonly cell: Cell;
+  readonly hub: Figures;
+  readonly baseline: string;
+  readonly ratio: number;
+  readonly target: string;
+}
+
+const targets: Readonly<Record<Baseline, (delayed: boolean) => string>> = {
+  echo: () => '>= 0.50, stretch 0.80',
+  'raw commit': () => '>= 0.40',
+  'per-request': (delayed) => (delayed ? '>= 25' : '>= 5'),
+};
+
+/** Sets every hub case beside its baselines; the design's targets are for 500 kiosks. */
+function rowsOf(plan: Plan, results: ReadonlyMap<string, Figures>): Row[] {
+  const rows: Row[] = [];
+  for (const cell of cellsOf(plan)) {
+    const hub = results.get(keyOf(cell));
+    if (cell.kind !== 'hub' || hub === undefined) continue;
+    const { secure, kiosks, delayed, disturbed } = cell;
+    const plain = caseName(secure, kiosks, false);
+    const beside: readonly [Baseline, string][] = [
+      ['echo', keyOf({ kind: 'echo', name: plain })],
+      ['raw commit', keyOf({ kind: 'raw commit', name: `raw${delayMark(delayed)}` })],
+      ['per-request', keyOf({ kind: 'per-request', name: cell.name })],
+    ];
+    for (const [baseline, key] of cell.name.startsWith('tcp-100-') && !delayed ? [] : beside) {
+      const other = results.get(key);
+      if (other === undefined) continue;
+      const target = kiosks === 500 ? targets[baseline](delayed) : '';
+      rows.push({ cell, hub, baseline, ratio: hub.perSecond / other.perSecond, target });
+    }
+    const tcp = results.get(keyOf({ kind: 'hub', name: caseName(false, kiosks, delayed) }));
+    if (secure && tcp !== undefined) {
+      const target = kiosks === 500 ? '>= 0.65' : '';
+      rows.push({ cell, hub, baseline: 'tcp', ratio: hub.perSecond / tcp.perSecond, target });
+    }
+    const quiet = results.get(keyOf({ kind: 'hub', name: 'tcp-100-quiet' }));
+    if (disturbed && quiet !== undefined) {
+      rows.push({ cell, hub, baseline: 'quiet p99', ratio: hub.p99Ms / quiet.p99Ms, target: '<= 2' });
+    }
+  }
+  return rows;
+}
+
+const rounded = (value: number, digits = 1) => Number(value.toFixed(digits));
+
+function jsonOf({ cell, hub, baseline, ratio }: Row): string {
+  return JSON.stringify({
+    bench: 'authorise',
+    case: cell.name,
+    value: Math.round(hub.perSecond),
+    unit: 'per second',
+    baseline,
+    ratio: rounded(ratio, 3),
+    p99Ms: rounded(hub.p99Ms, 2),
+    cpuUs: rounded(hub.cpuUs),
+    loadCpuUs: hub.loadCpuUs === null ? null : rounded(hub.loadCpuUs),
+  });
+}
+
+function printTable(rows: readonly Row[], results: ReadonlyMap<string, Figures>, print: (line: string) => void): void {
+  const line = (cells: readonly string[], widths: readonly number[]) =>
+    print(
+      cells.map((cell, at) => (at === 0 ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0))).join('  '),
+    );
+  const own = [28, 10, 9, 13, 13];
+  line(['measured', 'per second', 'p99 ms', 'CPU us each', 'load CPU us'], own);
+  for (const [name, { perSecond, p99Ms, cpuUs, loadCpuUs }] of results) {
+    const load = loadCpuUs === null ? '-' : loadCpuUs.toFixed(1);
+    line([name, perSecond.toFixed(0), p99Ms.toFixed(2), cpuUs.toFixed(1), load], own);
+  }
+  print('');
+  const ratios = [20, 12, 8, 22];
+  line(['hub', 'beside', 'ratio', 'target'], ratios);
+  for (const { cell, baseline, ratio, target } of rows) {
+    line([cell.name, baseline, ratio.toFixed(2), target], ratios);
+  }
+  print('');
+  print(
+    `Raw commit: ${RAW_BATCH} entries a commit, its p99 is of commits. Durable means what the disk of this machine says;`,
+  );
+  print('a virtual one may acknowledge early, so the cases "sync2ms" make each fsync 2 ms slower.');
+}
+
+/** Measures and prints; every hub run's books are audited and compared with the receipts. */
+export async function benchAuthorise({ quick, json, print }: BenchOptions): Promise<void> {
+  const plan = quick ? quickPlan : fullPlan;
+  const directory = mkdtempSync(join(tmpdir(), 'simpul-bench-'));
+  const note = (line: string) => void process.stderr.write(`${line}\n`);
+  try {
+    const delay = plan.delays.includes(true) ? compileDelay(directory, DELAY_US) : null;
+    const site: Site = { directory, fleet: join(directory, 'fleet') };
+    const kiosks = Math.max(...plan.kiosks) + (plan.disturbed ? 1 : 0);
+    note(`making ${plan.cards} cards and ${kiosks} kiosks`);
+    await makeFleet(site.fleet, { cards: plan.cards, kiosks });
+    const results = await measure(site, plan, delay, note);
+    const rows = rowsOf(plan, results);
+    if (json) for (const row of rows) print(jsonOf(row));
+    else printTable(rows, results, print);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
