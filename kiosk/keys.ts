@@ -165,12 +165,6 @@ function need(path: string, next: string): string {
   return text;
 }
 
-/** The hub card given at the request. @throws KeyFault when there is none. */
-export function loadHubCard(dir: string): HubCard {
-  const path = paths(dir).hub;
-  return parse('hub', need(path, 'run `simpul-kiosk enrol request`'), path);
-}
-
 /** Loads an enrolled kiosk. @throws KeyFault when it is not enrolled or its files do not fit each other. */
 export function loadIdentity(dir: string): Identity {
   const path = paths(dir).grant;

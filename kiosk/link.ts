@@ -78,6 +78,7 @@ const BACK_OFF_MS_MAX = 60_000;
 const TRUSTED_MS = 30_000;
 /** Publishes without PUBACK; a till has one sale at a time and few questions. */
 const IN_FLIGHT_MAX = 16;
+const GOODBYE_MS = 500;
 const SESSION_BYTES = 8;
 const ID_BYTES = 12;
 
@@ -135,10 +136,10 @@ class MqttLink implements Link {
     this.#client = undefined;
     if (client === undefined) return;
     if (!this.#up) return client.endAsync(true);
-    // A clean goodbye sends no will, so it is said here.
+    // After a DISCONNECT the broker sends no will, so it is said here; a hub that hears neither is not waited for.
     await new Promise<void>((done) => {
-      this.#announce(client, false, () => done());
-      this.#timer = this.#deps.timers.setTimeout(done, BACK_OFF_MS_FIRST);
+      this.#timer = this.#deps.timers.setTimeout(done, GOODBYE_MS);
+      this.#announce(client, false, () => client.end(false, () => done()));
     });
     this.#deps.timers.clearTimeout(this.#timer);
     await client.endAsync(true);

@@ -1,6 +1,19 @@
 /** Moves that several events lead to: readiness, arming, closing, finishing. */
 import { refusals } from '../../protocol/refusals.ts';
-import type { Ask, Effect, Note, Phase, Recovered, Result, Sale, Sealed, Step, Till, TimerId } from './sale.ts';
+import {
+  type Ask,
+  type Effect,
+  type Note,
+  type Phase,
+  READER_STARTING,
+  type Recovered,
+  type Result,
+  type Sale,
+  type Sealed,
+  type Step,
+  type Till,
+  type TimerId,
+} from './sale.ts';
 
 /** Milliseconds. */
 const SECOND = 1000;
@@ -50,7 +63,7 @@ export const and = (step: Step, ...effects: Effect[]): Step => ({
  * @param at the kiosk's monotonic clock, milliseconds
  */
 export function obstacle(till: Till, at: number): Note | null {
-  if (till.phase.name === 'booting') return 'starting';
+  if (till.phase.name === 'booting' || till.readerFault === READER_STARTING) return 'starting';
   if (till.diskFault !== null) return 'disk-down';
   if (till.readerFault !== null) return 'reader-down';
   if (!till.online || !till.hubOpen) return 'offline';

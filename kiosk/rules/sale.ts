@@ -216,6 +216,9 @@ export interface Step {
   readonly effects: readonly Effect[];
 }
 
+/** The reader has not spoken yet: no fault, only a beginning. */
+export const READER_STARTING = 'starting';
+
 /** A till before its disk was read. */
 export function newTill(kiosk: KioskNo): Till {
   return {
@@ -225,7 +228,7 @@ export function newTill(kiosk: KioskNo): Till {
     contactAt: null,
     hubOpen: true,
     beacon: null,
-    readerFault: 'starting',
+    readerFault: READER_STARTING,
     diskFault: null,
     card: null,
     spent: null,

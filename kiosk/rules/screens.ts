@@ -129,7 +129,7 @@ function idle(till: Till, phase: Phase & { name: 'idle' }, at: number): Face {
 }
 
 function confirm(phase: Phase & { name: 'confirm' }): Face {
-  const how = { id: 'Dari saldo anggota, tanpa PIN', en: 'From the member’s account, no PIN' };
+  const how = { id: 'Dari saldo anggota, tanpa PIN', en: 'From the account, no PIN' };
   return {
     ...asking('Benar? Tekan Enter', 'Correct? Press Enter'),
     amount: spellRupiah(phase.amount),
@@ -141,7 +141,7 @@ function armed(phase: Phase & { name: 'armed' }): Face {
   const face = {
     ...asking('Tap kartu di sini', 'Tap the card here'),
     amount: spellRupiah(phase.sale.amount),
-    lines: [...lines(phase.note), { id: 'Dari saldo anggota', en: 'From the member’s account' }],
+    lines: [...lines(phase.note), { id: 'Dari saldo anggota', en: 'From the account' }],
   };
   return phase.note === null ? face : { ...face, name: `armed ${phase.note}`, light: 'red', mark: '!', sound: 'no' };
 }

@@ -3,7 +3,7 @@ import { randomBytes, X509Certificate } from 'node:crypto';
 import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { acceptGrant, KeyFault, loadHubCard, loadIdentity, requestEnrolment } from '../../kiosk/keys.ts';
+import { acceptGrant, KeyFault, loadIdentity, requestEnrolment } from '../../kiosk/keys.ts';
 import { witnessContext } from '../../protocol/enrolment.ts';
 import type { KioskName } from '../../protocol/ids.ts';
 import { open } from '../../protocol/sealed.ts';
@@ -85,9 +85,12 @@ describe('a kiosk that joins', () => {
     expect(() => loadIdentity(folder.dir)).toThrow(/grant\.json is missing/);
   });
 
-  it('says what to do before it has asked', () => {
+  it('says what to do before it has asked', async () => {
+    const other = makeFolder();
+    const granted = await town.grant(await ask(NAME, other.dir));
+    other.remove();
     expect(() => loadIdentity(folder.dir)).toThrow(/enrol accept/);
-    expect(() => loadHubCard(folder.dir)).toThrow(/enrol request/);
+    expect(() => acceptGrant(folder.dir, JSON.stringify(granted))).toThrow(/enrol request/);
   });
 
   it('does not give its keys another name', async () => {

@@ -68,7 +68,10 @@ beforeEach(async () => {
   server = createServer({ ...town.tls, requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.3' });
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
+    socket.once('close', () => {
+      sockets.delete(socket);
+      wake();
+    });
   });
   server.on('secureConnection', (socket: TLSSocket) => broker.handle(socket));
   server.listen(0, '127.0.0.1');
@@ -132,6 +135,9 @@ describe('the link', () => {
     const death = await until(() => states()[1]);
     expect(death).toMatchObject({ ok: true, message: { body: { online: false } } });
     expect(death.ok && birth.ok && death.message.body.session === birth.message.body.session).toBe(true);
+    // Said in good order, the will is not sent beside it.
+    await until(() => sockets.size === 0);
+    expect(states()).toHaveLength(2);
   });
 
   it('leaves a will of the same session, for a kiosk that dies', async () => {

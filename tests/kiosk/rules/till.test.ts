@@ -1,5 +1,6 @@
 /** The till from amount to green light, step by step. */
 import { describe, expect, it } from 'vitest';
+import { newTill } from '../../../kiosk/rules/sale.ts';
 import { readAccount } from '../../../protocol/claim.ts';
 import type { PurchaseRequest } from '../../../protocol/purchase.ts';
 import {
@@ -301,6 +302,14 @@ describe('the hub’s answer', () => {
 });
 
 describe('the screen', () => {
+  it('does not call a reader broken that has not spoken yet', () => {
+    const till = drill();
+    till.till = { ...newTill(KIOSK), phase: { name: 'idle', note: null }, online: true };
+    expect(till.screen()).toMatchObject({ light: 'yellow', lines: [{ en: 'Starting' }] });
+    till.on({ type: 'reader-fault', why: 'unplugged' });
+    expect(till.screen()).toMatchObject({ light: 'red', mark: '!' });
+  });
+
   it('tells the three outcomes apart by word, mark and sound, not by colour alone', () => {
     const paid = waiting();
     paid.on({ type: 'receipt', sealed: sealed(1) });
