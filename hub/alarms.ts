@@ -3,7 +3,10 @@ import type { Logger } from 'pino';
 import type { HubMetrics } from './metrics.ts';
 import type { Alarm } from './store/ledger.ts';
 
-/** Rows a minute of one kind from one kiosk; beyond, alarms are counted but not written, so that nobody can fill the disk. */
+/**
+ * Rows a minute of one kind from one kiosk; beyond, alarms are counted but not written, so that nobody can fill
+ * the disk.
+ */
 const ROWS_A_MINUTE = 20;
 
 /**
@@ -16,7 +19,10 @@ export type RaiseAlarm = (kind: string, kiosk: string, detail: string) => void;
 
 export interface Alarms {
   readonly raise: RaiseAlarm;
-  /** For alarms whose row the ledger has written itself, in the commit of the decision: the log line and the counter. */
+  /**
+   * For alarms whose row the ledger has written itself, in the commit of the decision: the log line and the
+   * counter.
+   */
   readonly echo: RaiseAlarm;
 }
 

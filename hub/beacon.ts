@@ -15,7 +15,8 @@ export interface BeaconDeps {
 }
 
 /**
- * Says that the hub is there and publishes each beacon as its ten seconds begin. Numbers (`n`) count what this hub said to
+ * Says that the hub is there and publishes each beacon as its ten seconds begin. Numbers (`n`) count what this hub
+ * said to
  * all since it started, not per connection: both messages are retained.
  * @returns stops and says goodbye; resolves when the goodbye was written.
  */

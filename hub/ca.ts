@@ -38,7 +38,8 @@ async function pairOf(key: KeyObject): Promise<webcrypto.CryptoKeyPair> {
   };
 }
 
-// RFC 5280 section 4.1.2.2: a positive integer of at most 20 bytes; the first bit stays clear and the first byte non-zero.
+// RFC 5280 section 4.1.2.2: a positive integer of at most 20 bytes; the first bit stays clear and the first byte
+// non-zero.
 function serialNumber(random: CaDeps['random']): string {
   const bytes = Buffer.from(random(16));
   bytes[0] = ((bytes[0] ?? 0) & 0x3f) | 0x40;

@@ -13,9 +13,15 @@ export const HubConfig = Type.Object(
     host: Type.String({ minLength: 1, maxLength: 253 }),
     /** Port of MQTT over TLS; 0 lets the system choose. */
     port: Port,
-    /** Names and addresses kiosks may call the hub by, beside localhost and 127.0.0.1; the first is the one they are told. */
+    /**
+     * Names and addresses kiosks may call the hub by, beside localhost and 127.0.0.1; the first is the one they
+     * are told.
+     */
     names: Type.Array(Type.String({ pattern: '^[A-Za-z0-9.:-]{1,253}$' }), { maxItems: 16 }),
-    /** File that opens the vault; without it the environment variable SIMPUL_PASSPHRASE does. Relative to the directory. */
+    /**
+     * File that opens the vault; without it the environment variable SIMPUL_PASSPHRASE does. Relative to the
+     * directory.
+     */
     vaultKeyFile: Type.Optional(Type.String({ minLength: 1 })),
     /** Port of the metrics page, loopback only. */
     metricsPort: Type.Optional(Port),

@@ -121,7 +121,10 @@ export function parseTown(text: string, from: string): ReadTown {
   return { ok: true, town: value };
 }
 
-/** Registers a town in an empty registry and ledger, and posts its members' opening balances. @param now hub time, ms. */
+/**
+ * Registers a town in an empty registry and ledger, and posts its members' opening balances. @param now hub
+ * time, ms.
+ */
 export async function settle(town: Town, registry: Registry, ledger: Ledger, now: () => number): Promise<void> {
   registry.putCooperative({ id: PLATFORM, name: 'Simpul', netDebitCap: 0n });
   for (const { id, name, netDebitCap } of town.cooperatives) {

@@ -5,7 +5,10 @@ import type { NFC, Reader } from 'nfc-pcsc';
 import { serveKiosk } from './readerchild.ts';
 import { APDU_BYTES_MAX, sentence, type ToReader } from './readerlines.ts';
 
-/** A card that PC/SC reports must be told to the kiosk, and a lost one must leave, within this time; else PC/SC is opened anew. */
+/**
+ * A card that PC/SC reports must be told to the kiosk, and a lost one must leave, within this time; else PC/SC
+ * is opened anew.
+ */
 const STUCK_MS = 1_000;
 /** PC/SC names its readers within a poll or two of 400 ms. */
 const NO_READER_MS = 2_000;
@@ -131,7 +134,10 @@ function detach(owner: Session, station: Station): void {
   }
 }
 
-/** A failed connect is an event that nobody can name (nfc-pcsc uses the Error as the name), and a lost card may stay: time tells. */
+/**
+ * A failed connect is an event that nobody can name (nfc-pcsc uses the Error as the name), and a lost card may
+ * stay: time tells.
+ */
 function watch(owner: Session, station: Station): void {
   clearTimeout(station.stuck);
   station.stuck = setTimeout(

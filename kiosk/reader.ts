@@ -18,7 +18,8 @@ export interface Reader {
   listen(listener: (event: ReaderEvent) => void): void;
   /**
    * Sends one command APDU to the card of this presence.
-   * @returns the response with its status word, or an empty array when the card, reader or child was lost: the outcome is
+   * @returns the response with its status word, or an empty array when the card, reader or child was lost: the
+   * outcome is
    * then unknown. Never rejects.
    */
   transmit(presence: number, apdu: Uint8Array): Promise<Uint8Array>;
@@ -88,7 +89,8 @@ interface Pending {
 }
 
 /**
- * Starts the configured reader program and keeps it running: a program that ends, falls silent, leaves a command without
+ * Starts the configured reader program and keeps it running: a program that ends, falls silent, leaves a command
+ * without
  * answer or talks nonsense is replaced after a back-off with full jitter. Each such event is one `fault`; cards then
  * present are `gone`, commands then open are answered empty.
  */

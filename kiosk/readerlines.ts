@@ -19,7 +19,8 @@ export interface ToReader {
 }
 
 /**
- * Reads one line from the kiosk; undefined when it is no command. By hand: the schema compiler takes longer to load than
+ * Reads one line from the kiosk; undefined when it is no command. By hand: the schema compiler takes longer to load
+ * than
  * everything else in a reader program, and the kiosk is its own parent.
  */
 export function readToReader(line: string): ToReader | undefined {
@@ -37,7 +38,10 @@ export function readToReader(line: string): ToReader | undefined {
 
 const isCounter = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 1;
 
-/** One printable line of at most `WHY_CHARS_MAX` characters: what a program says must not move a technician's cursor. */
+/**
+ * One printable line of at most `WHY_CHARS_MAX` characters: what a program says must not move a technician's
+ * cursor.
+ */
 export const sentence = (text: string): string =>
   text
     .slice(0, WHY_CHARS_MAX)
@@ -50,7 +54,8 @@ export const lineOf = (message: FromReader | ToReader): string => `${JSON.string
 /**
  * Cuts a byte stream into lines of at most `LINE_BYTES_MAX`.
  * @param onLine one whole line without its end.
- * @param onTooLong called once when a line passes the limit; whatever follows is dropped, for no line end in it can be trusted.
+ * @param onTooLong called once when a line passes the limit; whatever follows is dropped, for no line end in it can
+ * be trusted.
  */
 export function lineCutter(onLine: (line: string) => void, onTooLong: () => void): (chunk: Uint8Array) => void {
   let rest: Uint8Array = new Uint8Array(0);

@@ -35,7 +35,8 @@ export type ConnectVerdict =
   | 'protocol-old';
 
 /**
- * Judges a CONNECT: client id = certificate name = kiosk, the certificate is the registry's current one, nothing outlives
+ * Judges a CONNECT: client id = certificate name = kiosk, the certificate is the registry's current one, nothing
+ * outlives
  * the connection but a will at the kiosk's own state. Judged on every connect, resumed TLS sessions included.
  */
 export function judgeConnect(connect: ConnectFacts, identity: Identity, known: KnownKiosk | undefined): ConnectVerdict {

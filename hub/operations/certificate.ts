@@ -13,7 +13,10 @@ import type { Vault } from '../vault.ts';
 /** What is known of a claim once it was verified. */
 export interface Verified {
   readonly facts: CertificateFacts;
-  /** The slot it fills; null unless its certificate is valid, its list the account list, and its record names this request. */
+  /**
+   * The slot it fills; null unless its certificate is valid, its list the account list, and its record names
+   * this request.
+   */
   readonly slot: Slot | null;
   /** Packed for the entry; null without a valid certificate. */
   readonly evidence: Uint8Array | null;

@@ -9,7 +9,10 @@ let lastDate = '';
 
 const two = (n: number) => (n < 10 ? `0${n}` : `${n}`);
 
-/** Date of a day counted from 1970-01-01, by the proleptic Gregorian calendar (Hinnant, "chrono-compatible low-level date algorithms"). */
+/**
+ * Date of a day counted from 1970-01-01, by the proleptic Gregorian calendar (Hinnant, "chrono-compatible
+ * low-level date algorithms").
+ */
 function civil(day: number): string {
   const shifted = day + 719_468;
   const era = Math.floor(shifted / 146_097);

@@ -42,7 +42,8 @@ const debit = (account: Account, amount: bigint): Leg => ({ account, amount: -am
 const shareOf = (shares: readonly FeeShare[], to: CooperativeId) => shares.find((s) => s.to === to)?.amount ?? 0n;
 
 /**
- * One row a kind, legs in the order of TRUTH's table; the same account may stand twice there, as in the treasurer's books.
+ * One row a kind, legs in the order of TRUTH's table; the same account may stand twice there, as in the treasurer's
+ * books.
  * Legs of zero rupiah are left out.
  */
 const table: { readonly [Kind in EntryKind]: (figures: Figures[Kind]) => readonly Leg[] } = {

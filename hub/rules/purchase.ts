@@ -17,9 +17,15 @@ export interface CertificateFacts {
   readonly recordAmount: bigint | null;
   /** Kiosk and seq of record, TMRI and request are the same, and the kiosk is the sender by TLS. */
   readonly sender: boolean;
-  /** Record and TMRI carry the proof that the sender's witness key makes for a beacon of the record's minute, or for none. */
+  /**
+   * Record and TMRI carry the proof that the sender's witness key makes for a beacon of the record's minute, or
+   * for none.
+   */
   readonly proven: boolean;
-  /** Seconds from the start of the proven beacon's ten seconds until now; null if the proof names no beacon of this hub. */
+  /**
+   * Seconds from the start of the proven beacon's ten seconds until now; null if the proof names no beacon of
+   * this hub.
+   */
   readonly beaconAgeSeconds: number | null;
 }
 
@@ -55,7 +61,8 @@ const stale = (age: number | null) =>
   age === null || age > FRESH_SECONDS || age < 0;
 
 /**
- * Checks in the order in which the first failure is the answer. First who speaks (is the card known, is it really the card),
+ * Checks in the order in which the first failure is the answer. First who speaks (is the card known, is it really
+ * the card),
  * then what was said (does it fit this request), then when; only then whether this card, outlet and amount may pay: an
  * unproven tap learns nothing about a member, and a late one is `expired` for good whatever else holds.
  */
@@ -75,7 +82,8 @@ const checks: readonly Check[] = [
 ];
 
 /**
- * Judges an account sale. An approval still depends on its guards and on the bounds of the accounts, which the ledger judges
+ * Judges an account sale. An approval still depends on its guards and on the bounds of the accounts, which the
+ * ledger judges
  * inside the post: funds, card status, pause, day and cap are known for certain only there.
  */
 export function judgePurchase(facts: PurchaseFacts): Verdict {

@@ -59,7 +59,10 @@ export function tariffFault(tariff: Tariff): string | null {
   return null;
 }
 
-/** The tariff in force: of this kind and reach the one with the latest first date, the higher version if two share it. */
+/**
+ * The tariff in force: of this kind and reach the one with the latest first date, the higher version if two
+ * share it.
+ */
 function inForce(tariffs: readonly Tariff[], sale: PricedSale): Tariff | null {
   const reach = sale.issuer === sale.acquirer ? 'on-us' : 'off-us';
   let best: Tariff | null = null;
@@ -84,7 +87,8 @@ function feeOf(tariff: Tariff, amount: bigint): bigint {
 }
 
 /**
- * Splits a total by weights with the largest remainder method: each part is the exact share rounded down, and the rupiah
+ * Splits a total by weights with the largest remainder method: each part is the exact share rounded down, and the
+ * rupiah
  * left over go one each to the largest remainders, the earlier part first among equals.
  * @returns parts in the order of the weights; they sum to the total.
  * @throws RangeError if the total or a weight is negative, or if there is a total and no weight.

@@ -82,7 +82,10 @@ export interface TrialBalance {
   readonly brokenPairs: readonly string[];
   /** Accounts whose balance differs from their legs or breaks its bound; empty, or the books are broken. */
   readonly brokenAccounts: readonly string[];
-  /** Entries whose legs are not those they name, or do not balance in each cooperative; empty, or the books are broken. */
+  /**
+   * Entries whose legs are not those they name, or do not balance in each cooperative; empty, or the books are
+   * broken.
+   */
   readonly brokenEntries: readonly string[];
 }
 
@@ -100,7 +103,8 @@ export class LedgerFault extends Error {
 
 export interface Ledger {
   /**
-   * Decides requests that arrive together in one durable commit, in the order of the calls. The same key and hash get the same
+   * Decides requests that arrive together in one durable commit, in the order of the calls. The same key and hash
+   * get the same
    * answer; a failed guard declines that request only. Resolves after the commit reached the disk.
    * @throws LedgerFault when the engine failed: nothing is known about the request then.
    */

@@ -64,10 +64,16 @@ export interface Registry {
   putCard(card: Card): void;
   putOutlet(outlet: Outlet): void;
   putTariff(tariff: Tariff): void;
-  /** Takes the next kiosk number, never given before, and stores the kiosk under it; the name moves to the new number. */
+  /**
+   * Takes the next kiosk number, never given before, and stores the kiosk under it; the name moves to the new
+   * number.
+   */
   enrol(kiosk: Omit<Kiosk, 'no' | 'revoked'>): Kiosk;
   revoke(no: KioskNo): void;
-  /** Reads again what another process (`simpul-hub sign`) has written since; true if there was anything. Cheap when not. */
+  /**
+   * Reads again what another process (`simpul-hub sign`) has written since; true if there was anything. Cheap
+   * when not.
+   */
   refresh(): boolean;
   close(): void;
 }

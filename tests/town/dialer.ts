@@ -1,7 +1,7 @@
-/**
- * Runs inside a private pcscd's network namespace and dials its vpcd for the outside: a socket keeps the namespace it was
- * made in, so the connected socket itself is handed over and no byte is relayed.
- */
+/** Program inside the namespace of a private pcscd: dials vpcd and hands the sockets out. */
+// Runs inside a private pcscd's network namespace and dials its vpcd for the outside: a socket keeps the namespace
+// it was
+// made in, so the connected socket itself is handed over and no byte is relayed.
 import { connect } from 'node:net';
 
 const port = Number(process.argv[2]);

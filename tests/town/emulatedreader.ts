@@ -1,7 +1,7 @@
-/**
- * Reader program for machines without PC/SC: speaks the same wire as `kiosk/pcsc.ts` and is a small vpcd: whoever connects to
- * the Unix socket named by the first argument and speaks vpicc is the card on it.
- */
+/** Reader program for machines without PC/SC: the wire of `kiosk/pcsc.ts`, and a small vpcd behind it. */
+// Reader program for machines without PC/SC: speaks the same wire as `kiosk/pcsc.ts` and is a small vpcd: whoever
+// connects to
+// the Unix socket named by the first argument and speaks vpicc is the card on it.
 import { rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { serveKiosk } from '../../kiosk/readerchild.ts';

@@ -11,8 +11,10 @@ const VPCD_PORT = 0x8c7b;
 const OPEN_MS = 10_000;
 
 /**
- * Without `quickack` Debian's vpcd takes 44 ms a command (Nagle's algorithm against delayed acknowledgement). Over /run lies
- * a file system of our own: it hides the machine's readers and leaves nothing behind. The end of its input, thus also the
+ * Without `quickack` Debian's vpcd takes 44 ms a command (Nagle's algorithm against delayed acknowledgement). Over
+ * /run lies
+ * a file system of our own: it hides the machine's readers and leaves nothing behind. The end of its input, thus
+ * also the
  * death of the process that opened it, ends the shell, and the shell's death ends pcscd.
  */
 const KEEPER = `
@@ -147,7 +149,10 @@ export interface Pool {
   close(): Promise<void>;
 }
 
-/** A number of private pcscds opened at once, lent to cases that run side by side: a card in and out costs 0.8 s of polling. */
+/**
+ * A number of private pcscds opened at once, lent to cases that run side by side: a card in and out costs 0.8 s
+ * of polling.
+ */
 export async function openPool(size: number): Promise<Pool> {
   const all = await Promise.all(Array.from({ length: size }, openPcscd));
   const free = [...all];

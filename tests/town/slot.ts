@@ -7,7 +7,8 @@ export interface Slot {
   readonly reader: ReaderCommand;
   /**
    * Lays a card down: gives a stream on which the card speaks vpicc (2-byte big-endian length, payload). Destroying the
-   * stream takes the card away, also in the middle of a command. One card at a time; a second waits until the first left.
+   * stream takes the card away, also in the middle of a command. One card at a time; a second waits until the first
+   * left.
    */
   connect(): Promise<Duplex>;
   close(): Promise<void>;

@@ -13,7 +13,7 @@ import type { Registry } from '../../hub/store/registry.ts';
 import type { Town as TownFile } from '../../hub/town.ts';
 import type { Vault } from '../../hub/vault.ts';
 import { startConfig } from '../../kiosk/config.ts';
-import { acceptGrant, type Identity, loadHubCard, loadIdentity, requestEnrolment } from '../../kiosk/keys.ts';
+import { acceptGrant, type Identity, loadIdentity, requestEnrolment } from '../../kiosk/keys.ts';
 import type { CardUid, KioskName } from '../../protocol/ids.ts';
 import type { Card } from './card.ts';
 import { readyCard } from './ready.ts';
@@ -72,8 +72,7 @@ export async function enrolKiosk(place: Place, hub: Hub, name: string, outlet: s
   const edges = realEdges(makeLog('silent'));
   const signed = await signRequest({ ...edges, vault, registry, ca }, JSON.stringify(request), outlet);
   if (!signed.ok) throw new Error(signed.error);
-  acceptGrant(dir, JSON.stringify(signed.grant));
-  startConfig(dir, loadHubCard(dir));
+  startConfig(dir, acceptGrant(dir, JSON.stringify(signed.grant)).hub);
   return dir;
 }
 

@@ -11,7 +11,8 @@ const queries = {
       coalesce(s.newest, 0) AS newest
     FROM account a LEFT JOIN (SELECT account, sum(amount) AS amount, max(id) AS newest FROM leg GROUP BY account) s
       ON s.account = a.id`,
-  // A leg continues the chain if the leg it names is of the same account and older, and the balances differ by the amount.
+  // A leg continues the chain if the leg it names is of the same account and older, and the balances differ by the
+  // amount.
   breaks: `SELECT DISTINCT leg.account FROM leg LEFT JOIN leg before ON before.id = leg.previous
     WHERE CASE WHEN leg.previous = 0 THEN leg.balance <> leg.amount
       ELSE before.id IS NULL OR before.id >= leg.id OR before.account <> leg.account

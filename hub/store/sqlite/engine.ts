@@ -32,7 +32,10 @@ export interface Engine {
   readonly balances: (accounts: readonly Account[]) => readonly bigint[];
   readonly lines: (account: Account, after: number | null, limit: number) => readonly Line[];
   readonly alarms: (limit: number) => readonly Alarm[];
-  /** Moves the write-ahead log into the file once it has grown; to be called between batches, after the answers left. */
+  /**
+   * Moves the write-ahead log into the file once it has grown; to be called between batches, after the answers
+   * left.
+   */
   readonly tidy: () => void;
   readonly close: () => void;
 }

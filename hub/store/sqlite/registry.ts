@@ -85,9 +85,11 @@ function insertTariff(db: Database.Database, tariff: Tariff): void {
 }
 
 /**
- * Opens the registry, or starts one. It has a file of its own: the ledger's engine must be the only writer of its file, and
+ * Opens the registry, or starts one. It has a file of its own: the ledger's engine must be the only writer of its
+ * file, and
  * a registry can be restored, edited and handed over without touching the books.
- * @throws Error if the file cannot be used or would not be durable; puts throw if a row breaks a rule, and change nothing.
+ * @throws Error if the file cannot be used or would not be durable; puts throw if a row breaks a rule, and change
+ * nothing.
  */
 export function openRegistry({ path }: { readonly path: string }): Registry {
   const db = openDatabase(path, 'registry.sql');

@@ -15,7 +15,8 @@ function host(port: NonNullable<typeof parentPort>): void {
   const engine = openEngine({ path: (workerData as { path: string }).path });
   port.on('message', (call: Call) => {
     if (call.do === 'apply') {
-      // A throw ends this worker: after a failed write nobody can say what is on the disk until the file is opened again.
+      // A throw ends this worker: after a failed write nobody can say what is on the disk until the file is opened
+      // again.
       reply({ id: call.id, value: engine.apply(call.batch) });
       engine.tidy();
     } else if (call.do === 'close') {

@@ -55,7 +55,10 @@ const fullPlan: Plan = {
 };
 
 const DELAY_US = 2000;
-/** Entries in one raw commit: near the hub's own mean at 500 kiosks, and the size the design's ceilings were measured with. */
+/**
+ * Entries in one raw commit: near the hub's own mean at 500 kiosks, and the size the design's ceilings were
+ * measured with.
+ */
 const RAW_BATCH = 128;
 const RAW_ENTRIES = 40_000;
 /** Requests a second to mint for, above what is ever answered; the rest would be minted in vain. */

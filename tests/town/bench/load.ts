@@ -205,7 +205,8 @@ class Watch {
 }
 
 /**
- * Joins all kiosks, then lets each ask its requests one after another until the time is over or one has asked all its own.
+ * Joins all kiosks, then lets each ask its requests one after another until the time is over or one has asked all
+ * its own.
  * Every request is answered before this ends.
  * @param ending names how an answer ended, or null if it is not an answer (a beacon, say).
  */
@@ -256,7 +257,10 @@ export async function runLoad(
   };
 }
 
-/** Joins as this kiosk and repeats its first packet, so many under way at once, then hangs up; a lost connection ends it too. */
+/**
+ * Joins as this kiosk and repeats its first packet, so many under way at once, then hangs up; a lost connection
+ * ends it too.
+ */
 export async function flood(
   target: Target,
   kiosk: LoadKiosk,

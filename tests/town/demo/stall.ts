@@ -22,7 +22,10 @@ const ENDED = /^\[(OK|X|!|\?)\]/;
 export async function openStall(name: string, dir: string, print: (line: string) => void): Promise<Stall> {
   const slot = openEmulatedSlot();
   const settings = JSON.parse(readFileSync(configPath(dir), 'utf8')) as object;
-  writeFileSync(configPath(dir), JSON.stringify({ ...settings, reader: { command: slot.reader.command }, log: 'warn' }));
+  writeFileSync(
+    configPath(dir),
+    JSON.stringify({ ...settings, reader: { command: slot.reader.command }, log: 'warn' }),
+  );
   const program = join(repository(), 'kiosk/bin/simpul-kiosk.js');
   const child = spawn(process.execPath, [program, 'run', '--dir', dir], { stdio: ['pipe', 'pipe', 'inherit'] });
   const seen: string[] = [];
