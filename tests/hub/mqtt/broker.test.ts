@@ -133,7 +133,7 @@ test('a subscription beyond its own gets 128 while the good ones beside it are g
   const suback = await wire.find((packet) => packet.cmd === 'suback' && packet.messageId === 2);
   expect(suback).toMatchObject({ granted: [128, 1, 128, 128, 128] });
   expect(await ask(wire, kiosk.name, 'cardkey', { uid: SITI }, 1)).toMatchObject({ name: 'cardkey' });
-  expect(await alarmKinds(kiosk.name)).toContain('filter-foreign');
+  await expect.poll(() => alarmKinds(kiosk.name), { timeout: 10_000 }).toContain('filter-foreign');
 });
 
 test('a bad publish is routed nowhere, acknowledged, refused and alarmed, and the socket stays', async () => {
