@@ -34,8 +34,8 @@ interface Plan {
 
 const quickPlan: Plan = {
   rounds: 1,
-  turns: { warmMs: 2000, sliceMs: 1000, slices: 3 },
-  cards: 40_000,
+  turns: { warmMs: 1400, sliceMs: 700, slices: 3 },
+  cards: 24_000,
   kiosks: [500],
   kinds: ['hub', 'echo'],
   delays: [false],

@@ -93,6 +93,7 @@ interface Team {
   readonly place: string;
   readonly server: Child;
   readonly load: Child;
+  readonly nuisance: Child | null;
   readonly slices: { readonly slice: Slice; readonly serverCpu: number }[];
 }
 
@@ -111,8 +112,8 @@ async function assemble(site: Site, order: RunOrder, started: Child[]): Promise<
   const plan: LoadOrder = { directory: site.fleet, port, secure, kiosks, echo: kind === 'echo', requests };
   const load = start('generator', plan, null);
   await load.next(isReady);
-  if (order.disturbed) start('nuisance', { directory: site.fleet, port, secure }, null);
-  return { order, place, server, load, slices: [] };
+  const nuisance = order.disturbed ? start('nuisance', { directory: site.fleet, port, secure }, null) : null;
+  return { order, place, server, load, nuisance, slices: [] };
 }
 
 /** One turn; true while the load can go on. */
@@ -127,9 +128,11 @@ async function turn({ server, load, slices }: Team, word: 'warm' | 'measure', ms
   return !slice.spent;
 }
 
-async function dismiss({ order, place, server, load, slices }: Team): Promise<Measured> {
+async function dismiss({ order, place, server, load, nuisance, slices }: Team): Promise<Measured> {
   load.say('finish');
   const report = await load.next(isReport);
+  nuisance?.kill();
+  await nuisance?.ended;
   server.say('close');
   await server.ended;
   if (order.kind !== 'echo') verify(place, report);
