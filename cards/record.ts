@@ -1,4 +1,4 @@
-/** What a transaction leaves on the card: the 16-byte record, the 16-byte reader id, and their proof (TRUTH section 2). */
+/** What a transaction leaves on the card: 16-byte record and 16-byte reader id, with their proof (TRUTH section 2). */
 import { bare } from './aes.ts';
 import { hmac } from './hmac.ts';
 

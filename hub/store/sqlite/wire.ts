@@ -1,4 +1,4 @@
-/** Wire: work for the engine as JSON text between the threads, which costs a third of cloning its many small objects. */
+/** Wire: work for the engine as JSON text between the threads, cheaper than cloning its many small objects. */
 import type { Account, AccountKind } from '../../rules/accounts.ts';
 import type {
   Authority,
@@ -14,7 +14,7 @@ import type {
 import type { PostRequest } from '../ledger.ts';
 import type { Work } from './engine.ts';
 
-// Rows without field names, amounts as numbers where those are exact. The order of each row is the format; both ends are in this file.
+// Rows without field names, amounts as numbers where those are exact. Both ends of the format are in this file.
 /** A number, or decimal text beyond 2^53; between texts a name. */
 type Amount = number | string;
 type WireGuard =

@@ -13,7 +13,7 @@ function ask(engine: Engine, call: Exclude<Call, { do: 'apply' | 'close' }>): un
 
 type Apply = Extract<Call, { do: 'apply' }>;
 
-/** The call and what has queued behind it up to the next one that is no work: one commit's worth, and that next call. */
+/** The call and what work has queued behind it, one commit's worth; and the call after, if that is no work. */
 function gather(
   first: Apply,
   next: () => Call | undefined,

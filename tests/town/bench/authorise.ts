@@ -1,4 +1,4 @@
-/** Authorise: durable account sales over MQTT beside a raw echo, a raw group commit and a hub that commits per request. */
+/** Authorise: durable account sales over MQTT beside a raw echo, a raw group commit and a hub with one sale a commit. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -52,7 +52,7 @@ const fullPlan: Plan = {
 };
 
 const DELAY_US = 2000;
-/** Entries in one raw commit: near the hub's own mean at 500 kiosks, and the size the design's ceilings were measured with. */
+/** Entries in one raw commit: the size the design's ceilings were measured with; the hub's own mean is 50 to 80. */
 const RAW_BATCH = 128;
 const RAW_ENTRIES = 40_000;
 /** Requests a second to mint for, above what is ever answered; the rest would be minted in vain. */
@@ -226,7 +226,7 @@ function printTable(rows: readonly Row[], results: ReadonlyMap<string, Figures>,
   }
   print('');
   print(
-    `Raw commit: ${RAW_BATCH} entries a commit, its p99 is of commits. Durable means what the disk of this machine says;`,
+    `Raw commit: ${RAW_BATCH} entries a commit, its p99 is of commits. Durable is what this machine's disk says;`,
   );
   print('a virtual one may acknowledge early, so the cases "sync2ms" make each fsync 2 ms slower.');
 }

@@ -1,4 +1,4 @@
-/** The asking side of a run, a process of its own: mints requests from the live beacon and asks them from many kiosks. */
+/** The asking side, a process of its own: mints requests from the live beacon and asks them from many kiosks. */
 import { readFileSync } from 'node:fs';
 import { hubPaths } from '../../../hub/config.ts';
 import { BEACON_TOPIC, dnTopic, kioskFilters } from '../../../protocol/topics.ts';

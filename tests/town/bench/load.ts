@@ -252,7 +252,7 @@ export async function openLoad(
   };
 }
 
-/** Joins as this kiosk and repeats its first packet, so many under way at once, then hangs up; a lost connection ends it too. */
+/** Joins as this kiosk, repeats its first packet, so many under way at once, and hangs up or is hung up on. */
 export async function flood(
   target: Target,
   kiosk: LoadKiosk,

@@ -17,7 +17,7 @@ const BATCH = 512;
 export const uidOf = (index: number) => `04${index.toString(16).padStart(10, '0')}80` as CardUid;
 const memberOf = (index: number) => `m-${index}` as MemberId;
 
-/** Cards and openings go through the ledger's own engine; the registry's rows are written in one commit instead of 120,000. */
+/** Cards and openings go through the ledger's own engine; the registry's rows are written in one commit. */
 export function settleCards(directory: string, cooperatives: readonly CooperativeId[], cards: number): void {
   const paths = hubPaths(directory);
   const engine = openEngine({ path: paths.ledger });

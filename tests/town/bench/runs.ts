@@ -1,4 +1,4 @@
-/** Runs: servers and loads side by side on copies of one fleet, one at a time by turns, and a check of the books after. */
+/** Runs: servers and loads on copies of one fleet take turns; then each hub's books are checked. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { hubPaths } from '../../../hub/config.ts';
