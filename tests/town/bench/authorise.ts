@@ -225,9 +225,7 @@ function printTable(rows: readonly Row[], results: ReadonlyMap<string, Figures>,
     line([cell.name, baseline, ratio.toFixed(2), target], ratios);
   }
   print('');
-  print(
-    `Raw commit: ${RAW_BATCH} entries a commit, its p99 is of commits. Durable is what this machine's disk says;`,
-  );
+  print(`Raw commit: ${RAW_BATCH} entries a commit, its p99 is of commits. Durable is what this machine's disk says;`);
   print('a virtual one may acknowledge early, so the cases "sync2ms" make each fsync 2 ms slower.');
 }
 
