@@ -1,6 +1,6 @@
 /** What a transaction leaves on the card: 16-byte record and 16-byte reader id, with their proof (TRUTH section 2). */
-import { createHmac } from 'node:crypto';
 import { bare } from './aes.ts';
+import { hmac } from './hmac.ts';
 
 export const RECORD_KINDS = {
   purse: 1,
@@ -74,7 +74,7 @@ export function proof(witnessKey: Uint8Array, uid: Uint8Array, deed: Deed, beaco
   message.writeUInt32BE(deed.kioskSeq, 24);
   message.writeUInt32BE(deed.minute, 28);
   message.set(beacon, 32);
-  return bare(createHmac('sha256', witnessKey).update(message).digest());
+  return hmac(witnessKey, message);
 }
 
 /** Builds the record of a deed from the whole proof. @throws RangeError for numbers that do not fit. */

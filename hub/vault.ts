@@ -55,6 +55,7 @@ type Contents = Static<typeof Contents>;
 const contentsCheck = Compile(Contents);
 
 const CACHED_KEYS = 20_000;
+const REMEMBERED_BEACONS = 64;
 
 /** First 3 bytes of HMAC-SHA-256 over a fixed text: tells two keys apart and says nothing else about them. */
 function keyCheck(key: string): string {
@@ -205,13 +206,25 @@ function useVault(deps: VaultDeps, contents: Contents): Vault {
       return app && debit && credit && tmac && { app, debit, credit, tmac };
     },
     ...wrapping(deps, contents),
-    beacon(slot) {
-      return createHmac('sha256', beaconKey).update(String(slot)).digest().subarray(0, 4);
-    },
+    beacon: beacons(beaconKey),
     receiptMac(receipt) {
       return createHmac('sha256', receiptKey).update(receipt).digest('hex').slice(0, 32);
     },
     openSealed: (context, box) => open(sealingPrivate, context, box),
+  };
+}
+
+/** Every account sale asks for the beacon of its slot, and almost all for one of the last few. */
+function beacons(key: Uint8Array): Vault['beacon'] {
+  const known = new Map<number, Uint8Array>();
+  return (slot) => {
+    let beacon = known.get(slot);
+    if (beacon === undefined) {
+      beacon = createHmac('sha256', key).update(String(slot)).digest().subarray(0, 4);
+      if (known.size >= REMEMBERED_BEACONS) known.clear();
+      known.set(slot, beacon);
+    }
+    return beacon;
   };
 }
 

@@ -3,7 +3,6 @@ import { timingSafeEqual } from 'node:crypto';
 import { type CardRecord, parseRecord, parseTmri, proof, type Tmri } from '../../cards/record.ts';
 import { tmv, transactionInput, transactionKeys } from '../../cards/tmac.ts';
 import { type AccountParts, type Claim, readAccount } from '../../protocol/claim.ts';
-import type { CardUid } from '../../protocol/ids.ts';
 import { BEACON_SECONDS, slotsOfMinute } from '../../protocol/status.ts';
 import type { Slot } from '../rules/entries.ts';
 import type { CertificateFacts } from '../rules/purchase.ts';
@@ -42,7 +41,8 @@ export function verifyClaim(vault: Vault, card: Card, { kiosk, seq }: Sender, cl
   // Old key versions still verify; a version the card never had cannot.
   const key = claim.keyVersion <= card.tmacKeyVersion ? vault.tmacKey(card.issuer, card.uid, claim.keyVersion) : null;
   if (key === null) return NOTHING;
-  const keys = transactionKeys(key, bytes(card.uid), claim.tmc);
+  const uid = bytes(card.uid);
+  const keys = transactionKeys(key, uid, claim.tmc);
   if (!timingSafeEqual(tmv(keys, transactionInput(claim.commands)), bytes(claim.tmv))) return NOTHING;
 
   const parts = readAccount(claim.commands);
@@ -52,7 +52,7 @@ export function verifyClaim(vault: Vault, card: Card, { kiosk, seq }: Sender, cl
     return { ...NOTHING, facts: { ...NOTHING.facts, valid: true, recordAmount: record?.amount ?? null } };
   }
   const sender = [record, tmri].every(({ kioskNo, kioskSeq }) => kioskNo === kiosk.no && kioskSeq === seq);
-  const beaconAge = sender ? provenAge(vault, card.uid, kiosk, record, tmri, now) : null;
+  const beaconAge = sender ? provenAge(vault, uid, kiosk, record, tmri, now) : null;
   return {
     facts: {
       valid: true,
@@ -71,7 +71,7 @@ export function verifyClaim(vault: Vault, card: Card, { kiosk, seq }: Sender, cl
 /** Age in seconds of the beacon that the proof holds for; null if it holds for none of the record's minute. */
 function provenAge(
   vault: Vault,
-  uid: CardUid,
+  uid: Uint8Array,
   kiosk: Kiosk,
   record: CardRecord,
   tmri: Tmri,
@@ -80,7 +80,7 @@ function provenAge(
   const witness = vault.unwrap(kiosk.witness);
   if (witness === null) throw new Error(`the witness key of kiosk ${kiosk.name} does not open`);
   const holds = (beacon: Uint8Array) => {
-    const full = proof(witness, bytes(uid), record, beacon);
+    const full = proof(witness, uid, record, beacon);
     return timingSafeEqual(full.subarray(0, 3), record.proof) && timingSafeEqual(full.subarray(0, 8), tmri.proof);
   };
   if (record.minute === 0) return holds(new Uint8Array(4)) ? 'no-beacon' : null;
@@ -98,12 +98,13 @@ const EVIDENCE_VERSION = 1;
  * EncTMRI 16 ‖ before 12, numbers big-endian: 142 bytes from which the whole command list follows.
  */
 function packEvidence(claim: Claim, parts: AccountParts): Uint8Array {
-  const head = Buffer.allocUnsafe(6);
-  head[0] = EVIDENCE_VERSION;
-  head[1] = claim.keyVersion;
-  head.writeUInt32BE(claim.tmc, 2);
-  const opening = Buffer.allocUnsafe(4);
-  opening.writeUInt32BE(parts.opening);
-  const rest = bytes(parts.record + parts.tmri + parts.encTmri + claim.before);
-  return Buffer.concat([head, bytes(claim.tmv + parts.records), opening, rest]);
+  const numbers = Buffer.allocUnsafe(10);
+  numbers[0] = EVIDENCE_VERSION;
+  numbers[1] = claim.keyVersion;
+  numbers.writeUInt32BE(claim.tmc, 2);
+  numbers.writeUInt32BE(parts.opening, 6);
+  const hex = numbers.toString('hex');
+  const [head, opening] = [hex.slice(0, 12), hex.slice(12)];
+  const { records, record, tmri, encTmri } = parts;
+  return bytes(head + claim.tmv + records + opening + record + tmri + encTmri + claim.before);
 }

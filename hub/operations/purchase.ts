@@ -8,7 +8,7 @@ import type { Operation, Reply, Request } from '../mqtt/router.ts';
 import { businessDate } from '../rules/dates.ts';
 import { judgePurchase } from '../rules/purchase.ts';
 import type { Ledger, Posting, PostRequest } from '../store/ledger.ts';
-import type { Card, Registry } from '../store/registry.ts';
+import type { Card, Kiosk, Registry } from '../store/registry.ts';
 import type { Vault } from '../vault.ts';
 import { NOTHING, verifyClaim } from './certificate.ts';
 
@@ -63,8 +63,8 @@ function draft(deps: PurchaseDeps, request: Request<'purchase'>): PostRequest {
   };
 }
 
-function reply(deps: PurchaseDeps, { kiosk, body }: Request<'purchase'>, posting: Posting): Reply {
-  const pair = `${kiosk.no}/${body.seq}`;
+function reply(deps: PurchaseDeps, kiosk: Kiosk, seq: number, posting: Posting): Reply {
+  const pair = `${kiosk.no}/${seq}`;
   if (posting.kind === 'body-differs') {
     deps.alarms.echo('body-differs', kiosk.name, `${pair}: the same request came with another body; nobody was paid`);
     return { refusal: 'body-differs', detail: `${pair} was decided for another body` };
@@ -77,10 +77,13 @@ function reply(deps: PurchaseDeps, { kiosk, body }: Request<'purchase'>, posting
 
 export function makePurchase(deps: PurchaseDeps): Operation<'purchase'> {
   return async (request) => {
-    const { kiosk, body } = request;
-    if (body.kiosk !== kiosk.no) {
-      return { refusal: 'not-yours', detail: `request of kiosk number ${body.kiosk}`, alarm: 'pair-foreign' };
+    const { kiosk } = request;
+    const { kiosk: no, seq } = request.body;
+    if (no !== kiosk.no) {
+      return { refusal: 'not-yours', detail: `request of kiosk number ${no}`, alarm: 'pair-foreign' };
     }
-    return reply(deps, request, await deps.ledger.post(draft(deps, request)));
+    const posting = deps.ledger.post(draft(deps, request));
+    // Not awaited here: that would keep the whole request in memory until its commit.
+    return posting.then((given) => reply(deps, kiosk, seq, given));
   };
 }

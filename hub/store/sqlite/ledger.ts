@@ -1,12 +1,14 @@
-/** The ledger over the SQLite engine in its worker: what queues while one commit runs is the next batch. */
+/** The ledger over the SQLite engine in its worker: what queues there while one commit runs is the next batch. */
 import { Worker } from 'node:worker_threads';
 import type { Account } from '../../rules/accounts.ts';
 import { type Alarm, type Ledger, LedgerFault, type Line, type Posting, type TrialBalance } from '../ledger.ts';
 import type { Answer, Work } from './engine.ts';
+import { packWorks } from './wire.ts';
 
 /** What the worker is asked. */
 export type Call =
-  | { readonly id: number; readonly do: 'apply'; readonly batch: readonly Work[] }
+  /** Works as `packWorks` wrote them, and how many. */
+  | { readonly id: number; readonly do: 'apply'; readonly works: string; readonly size: number }
   | { readonly id: number; readonly do: 'balances'; readonly accounts: readonly Account[] }
   | {
       readonly id: number;
@@ -23,6 +25,13 @@ type Asked<C> = C extends Call ? Omit<C, 'id'> : never;
 /** What it answers; number 0 says that the ledger is open. */
 export type Reply = { readonly id: number; readonly value: unknown } | { readonly id: number; readonly fault: string };
 
+/** What the worker is started with. */
+export interface WorkerOrder {
+  readonly path: string;
+  /** Requests in one commit at most. */
+  readonly batchMax: number;
+}
+
 interface Waiting {
   readonly resolve: (value: never) => void;
   readonly reject: (fault: LedgerFault) => void;
@@ -30,6 +39,8 @@ interface Waiting {
 
 /** Most requests in one commit: beyond it the answers would only come later, not cheaper. */
 const BATCH_MAX = 512;
+/** Most requests in one message to the worker: small enough to start it early, large enough to make messages cheap. */
+const GROUP_MAX = 32;
 /** Most requests that may wait for a commit, seconds of work; more are turned away undecided. */
 const QUEUE_MAX = 50_000;
 
@@ -42,8 +53,8 @@ class Link {
   #shut = false;
   readonly ready: Promise<void>;
 
-  constructor(path: string, died: (fault: LedgerFault) => void) {
-    this.#worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: { path } });
+  constructor(workerData: WorkerOrder, died: (fault: LedgerFault) => void) {
+    this.#worker = new Worker(new URL('./worker.js', import.meta.url), { workerData });
     this.ready = new Promise((resolve, reject) => this.#asked.set(0, { resolve: resolve as () => void, reject }));
     this.#worker.on('message', (reply: Reply) => this.#settle(reply));
     const fail = (message: string) => {
@@ -85,56 +96,63 @@ class Link {
   }
 }
 
-/** Requests on their way into a commit. */
+interface Asker {
+  readonly resolve: (answer: Answer) => void;
+  readonly reject: (fault: Error) => void;
+}
+
+/**
+ * Requests on their way to the worker. They leave in groups, without waiting for the commit that runs there: the event
+ * loop sees the worker's answers only once per round, and a worker that had to wait for that round would stand still.
+ */
 class Queue {
   readonly #link: Link;
   readonly #max: number;
-  readonly #batchMax: number;
-  #waiting: {
-    readonly work: Work;
-    readonly resolve: (answer: Answer) => void;
-    readonly reject: (fault: Error) => void;
-  }[] = [];
-  #busy = false;
-  #planned = false;
+  readonly #groupMax: number;
+  #works: Work[] = [];
+  #askers: Asker[] = [];
+  #unanswered = 0;
 
-  constructor(link: Link, max: number, batchMax: number) {
+  constructor(link: Link, max: number, groupMax: number) {
     this.#link = link;
     this.#max = max;
-    this.#batchMax = batchMax;
+    this.#groupMax = groupMax;
   }
 
   push(work: Work): Promise<Answer> {
-    if (this.#waiting.length >= this.#max) {
+    if (this.#unanswered >= this.#max) {
       return Promise.reject(new LedgerFault('too many requests wait for the ledger; try again later', true));
     }
+    this.#unanswered += 1;
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ work, resolve, reject });
-      if (this.#busy || this.#planned) return;
-      // After the current callback, so that requests of one read from a socket share the commit.
-      this.#planned = true;
-      queueMicrotask(() => void this.#send());
+      this.#works.push(work);
+      this.#askers.push({ resolve, reject });
+      if (this.#works.length >= this.#groupMax) void this.#send();
+      // After this round of the event loop, so that requests which arrived together share a message.
+      else if (this.#works.length === 1) setImmediate(() => void this.#send());
     });
   }
 
   async #send(): Promise<void> {
-    this.#planned = false;
-    this.#busy = true;
-    while (this.#waiting.length > 0) {
-      const batch = this.#waiting.slice(0, this.#batchMax);
-      this.#waiting = this.#waiting.slice(this.#batchMax);
-      try {
-        const answers = await this.#link.ask<readonly Answer[]>({ do: 'apply', batch: batch.map(({ work }) => work) });
-        batch.forEach(({ resolve, reject }, index) => {
-          const answer = answers[index];
-          if (answer === undefined) reject(new LedgerFault('the engine gave no answer'));
-          else resolve(answer);
-        });
-      } catch (error) {
-        for (const { reject } of batch) reject(error as Error);
-      }
+    const size = this.#works.length;
+    if (size === 0) return;
+    // What was asked is let go here: while the disk writes, only the askers need to stay in memory.
+    const works = packWorks(this.#works);
+    const askers = this.#askers;
+    this.#works = [];
+    this.#askers = [];
+    try {
+      const answers = await this.#link.ask<readonly Answer[]>({ do: 'apply', works, size });
+      askers.forEach(({ resolve, reject }, index) => {
+        const answer = answers[index];
+        if (answer === undefined) reject(new LedgerFault('the engine gave no answer'));
+        else resolve(answer);
+      });
+    } catch (error) {
+      for (const { reject } of askers) reject(error as Error);
+    } finally {
+      this.#unanswered -= size;
     }
-    this.#busy = false;
   }
 }
 
@@ -180,12 +198,12 @@ export async function openLedger({
   batchMax = BATCH_MAX,
 }: LedgerOptions): Promise<Ledger> {
   let open = false;
-  const link = new Link(path, (fault) => {
+  const link = new Link({ path, batchMax }, (fault) => {
     if (open) onFault?.(fault);
   });
   await link.ready;
   open = true;
-  const queue = new Queue(link, queueMax, batchMax);
+  const queue = new Queue(link, queueMax, Math.min(GROUP_MAX, batchMax));
   return {
     post: (request) => posting(queue.push({ do: 'post', request })),
     cancel: (key, at) => posting(queue.push({ do: 'cancel', key, at })),

@@ -1,11 +1,11 @@
-/** Authorise: durable account sales over MQTT beside a raw echo, a raw group commit and a hub that commits per request. */
+/** Authorise: durable account sales over MQTT beside a raw echo, a raw group commit and a hub with one sale a commit. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { BenchOptions } from './bench.ts';
 import { compileDelay, type SyncDelay } from './children.ts';
 import { makeFleet } from './fleet.ts';
-import { type Measured, type RunOrder, removeRun, runCase, runRaw, type Site } from './runs.ts';
+import { type Measured, median, type RunOrder, removeRun, runRaw, runTogether, type Site, type Turns } from './runs.ts';
 import type { ServerKind } from './server.ts';
 
 type Baseline = 'echo' | 'raw commit' | 'per-request';
@@ -24,8 +24,7 @@ type Figures = Pick<Measured, 'perSecond' | 'p99Ms' | 'cpuUs'> & { readonly load
 
 interface Plan {
   readonly rounds: number;
-  readonly warmSeconds: number;
-  readonly seconds: number;
+  readonly turns: Turns;
   readonly cards: number;
   readonly kiosks: readonly number[];
   readonly kinds: readonly ServerKind[];
@@ -35,9 +34,8 @@ interface Plan {
 
 const quickPlan: Plan = {
   rounds: 1,
-  warmSeconds: 1,
-  seconds: 3,
-  cards: 50_000,
+  turns: { warmMs: 1400, sliceMs: 700, slices: 3 },
+  cards: 24_000,
   kiosks: [500],
   kinds: ['hub', 'echo'],
   delays: [false],
@@ -45,9 +43,8 @@ const quickPlan: Plan = {
 };
 const fullPlan: Plan = {
   rounds: 3,
-  warmSeconds: 1.5,
-  seconds: 4,
-  cards: 90_000,
+  turns: { warmMs: 3000, sliceMs: 1500, slices: 3 },
+  cards: 80_000,
   kiosks: [1, 100, 500, 1000],
   kinds: ['hub', 'echo', 'per-request'],
   delays: [false, true],
@@ -55,50 +52,42 @@ const fullPlan: Plan = {
 };
 
 const DELAY_US = 2000;
-/**
- * Entries in one raw commit: near the hub's own mean at 500 kiosks, and the size the design's ceilings were
- * measured with.
- */
+/** Entries in one raw commit: the size the design's ceilings were measured with; the hub's own mean is 50 to 80. */
 const RAW_BATCH = 128;
 const RAW_ENTRIES = 40_000;
 /** Requests a second to mint for, above what is ever answered; the rest would be minted in vain. */
-const mintRate = (kind: ServerKind, kiosks: number) => (kind === 'per-request' || kiosks === 1 ? 6000 : 14_000);
+const mintRate = (kind: ServerKind, kiosks: number) => (kind === 'per-request' || kiosks === 1 ? 5000 : 12_000);
 
 const delayMark = (delayed: boolean) => (delayed ? '-sync2ms' : '');
 const caseName = (secure: boolean, kiosks: number, delayed: boolean) =>
   `${secure ? 'tls' : 'tcp'}-${kiosks}${delayMark(delayed)}`;
 
-/** All cells of one round, in the order in which they run. */
-function cellsOf(plan: Plan): Cell[] {
-  const cells: Cell[] = [];
+/** The groups of one round in the order in which they run; the cells of a group take turns. */
+function groupsOf(plan: Plan): Cell[][] {
+  const groups: Cell[][] = [];
   for (const kiosks of plan.kiosks) {
     for (const secure of [false, true]) {
       for (const delayed of plan.delays) {
-        for (const kind of plan.kinds) {
-          // An echo never waits for a disk.
-          if (kind === 'echo' && delayed) continue;
-          cells.push({ name: caseName(secure, kiosks, delayed), kind, secure, kiosks, delayed, disturbed: false });
-        }
+        // An echo never waits for a disk.
+        const kinds = plan.kinds.filter((kind) => kind !== 'echo' || !delayed);
+        const name = caseName(secure, kiosks, delayed);
+        groups.push(kinds.map((kind) => ({ name, kind, secure, kiosks, delayed, disturbed: false })));
       }
     }
   }
+  // Each for itself: the nuisance never pauses.
   for (const disturbed of plan.disturbed ? [false, true] : []) {
     const name = `tcp-100-${disturbed ? 'disturbed' : 'quiet'}`;
-    cells.push({ name, kind: 'hub', secure: false, kiosks: 100, delayed: false, disturbed });
+    groups.push([{ name, kind: 'hub', secure: false, kiosks: 100, delayed: false, disturbed }]);
   }
   for (const delayed of plan.delays) {
     const name = `raw${delayMark(delayed)}`;
-    cells.push({ name, kind: 'raw commit', secure: false, kiosks: 0, delayed, disturbed: false });
+    groups.push([{ name, kind: 'raw commit', secure: false, kiosks: 0, delayed, disturbed: false }]);
   }
-  return cells;
+  return groups;
 }
 
 const keyOf = ({ name, kind }: Pick<Cell, 'name' | 'kind'>) => `${kind} ${name}`;
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
-}
 
 /** The figure of each kind in the middle of its rounds. */
 function middle(rounds: readonly Figures[]): Figures {
@@ -111,31 +100,45 @@ function middle(rounds: readonly Figures[]): Figures {
   };
 }
 
-/** Runs every cell once a round, each round in full before the next. */
+function orderOf(plan: Plan, cell: Cell, kind: ServerKind, delay: SyncDelay | null): RunOrder {
+  const { warmMs, sliceMs, slices } = plan.turns;
+  const requests = Math.ceil((mintRate(kind, cell.kiosks) * (warmMs + sliceMs * slices)) / 1000);
+  const { secure, kiosks, delayed, disturbed } = cell;
+  return { kind, secure, kiosks, disturbed, delay: delayed ? delay : null, requests };
+}
+
+/** Runs every group once a round, each round in full before the next. */
 async function measure(site: Site, plan: Plan, delay: SyncDelay | null, note: (line: string) => void) {
   const results = new Map<string, Figures[]>();
+  const keep = (cell: Cell, figures: Figures) =>
+    void results.set(keyOf(cell), [...(results.get(keyOf(cell)) ?? []), figures]);
   let finished: string | null = null;
-  const cells = cellsOf(plan);
+  const groups = groupsOf(plan);
   for (let round = 1; round <= plan.rounds; round += 1) {
-    for (const [index, cell] of cells.entries()) {
-      const { kind, delayed } = cell;
-      note(`round ${round}/${plan.rounds}, ${index + 1}/${cells.length}: ${keyOf(cell)}`);
-      const slow = delayed ? delay : null;
-      let figures: Figures;
-      if (kind === 'raw commit') {
-        if (finished === null) throw new Error('a raw commit needs a finished run');
-        const raw = await runRaw(site, { finished, batch: RAW_BATCH, entries: RAW_ENTRIES }, slow);
-        figures = { ...raw, loadCpuUs: null };
-      } else {
-        const requests = Math.ceil(mintRate(kind, cell.kiosks) * (plan.warmSeconds + plan.seconds));
-        const order: RunOrder = { ...plan, ...cell, kind, delay: slow, requests };
-        const { measured, place } = await runCase(site, order);
-        figures = measured;
+    for (const [index, group] of groups.entries()) {
+      note(`round ${round}/${plan.rounds}, ${index + 1}/${groups.length}: ${group.map(keyOf).join(', ')}`);
+      const served = group.flatMap((cell) =>
+        cell.kind === 'raw commit' ? [] : [{ cell, order: orderOf(plan, cell, cell.kind, delay) }],
+      );
+      const runs = await runTogether(
+        site,
+        served.map(({ order }) => order),
+        plan.turns,
+      );
+      for (const [at, { measured, place }] of runs.entries()) {
+        const cell = served[at]?.cell;
+        if (cell === undefined) throw new Error('a run without its case');
+        keep(cell, measured);
         // The rows of the first large run serve every raw commit.
-        if (finished === null && kind === 'hub' && cell.kiosks >= 500) finished = place;
+        if (finished === null && cell.kind === 'hub' && cell.kiosks >= 500) finished = place;
         else removeRun(place);
       }
-      results.set(keyOf(cell), [...(results.get(keyOf(cell)) ?? []), figures]);
+      for (const cell of group) {
+        if (cell.kind !== 'raw commit') continue;
+        if (finished === null) throw new Error('a raw commit needs a finished run');
+        const order = { finished, batch: RAW_BATCH, entries: RAW_ENTRIES };
+        keep(cell, { ...(await runRaw(site, order, cell.delayed ? delay : null)), loadCpuUs: null });
+      }
     }
   }
   return new Map([...results].map(([name, rounds]) => [name, middle(rounds)]));
@@ -158,7 +161,7 @@ const targets: Readonly<Record<Baseline, (delayed: boolean) => string>> = {
 /** Sets every hub case beside its baselines; the design's targets are for 500 kiosks. */
 function rowsOf(plan: Plan, results: ReadonlyMap<string, Figures>): Row[] {
   const rows: Row[] = [];
-  for (const cell of cellsOf(plan)) {
+  for (const cell of groupsOf(plan).flat()) {
     const hub = results.get(keyOf(cell));
     if (cell.kind !== 'hub' || hub === undefined) continue;
     const { secure, kiosks, delayed, disturbed } = cell;
@@ -168,7 +171,8 @@ function rowsOf(plan: Plan, results: ReadonlyMap<string, Figures>): Row[] {
       ['raw commit', keyOf({ kind: 'raw commit', name: `raw${delayMark(delayed)}` })],
       ['per-request', keyOf({ kind: 'per-request', name: cell.name })],
     ];
-    for (const [baseline, key] of cell.name.startsWith('tcp-100-') && !delayed ? [] : beside) {
+    const own = cell.name === caseName(secure, kiosks, delayed);
+    for (const [baseline, key] of own ? beside : []) {
       const other = results.get(key);
       if (other === undefined) continue;
       const target = kiosks === 500 ? targets[baseline](delayed) : '';
@@ -221,9 +225,7 @@ function printTable(rows: readonly Row[], results: ReadonlyMap<string, Figures>,
     line([cell.name, baseline, ratio.toFixed(2), target], ratios);
   }
   print('');
-  print(
-    `Raw commit: ${RAW_BATCH} entries a commit, its p99 is of commits. Durable means what the disk of this machine says;`,
-  );
+  print(`Raw commit: ${RAW_BATCH} entries a commit, its p99 is of commits. Durable is what this machine's disk says;`);
   print('a virtual one may acknowledge early, so the cases "sync2ms" make each fsync 2 ms slower.');
 }
 

@@ -8,26 +8,20 @@ import { signKiosk } from '../../../hub/ca.ts';
 import { hubPaths, readConfig } from '../../../hub/config.ts';
 import { makeLog, realEdges } from '../../../hub/edges.ts';
 import { initHub } from '../../../hub/init.ts';
-import { openingEntry } from '../../../hub/rules/postings.ts';
 import { readSecret } from '../../../hub/secret.ts';
-import { HUB_ORIGIN } from '../../../hub/store/ledger.ts';
-import { openDatabase } from '../../../hub/store/sqlite/database.ts';
-import { openEngine, type Work } from '../../../hub/store/sqlite/engine.ts';
 import { openRegistry } from '../../../hub/store/sqlite/registry.ts';
 import type { Town } from '../../../hub/town.ts';
 import { openVault, type Vault } from '../../../hub/vault.ts';
-import type { CardUid, CooperativeId, KioskName, MemberId, OutletId } from '../../../protocol/ids.ts';
+import type { CooperativeId, KioskName, OutletId } from '../../../protocol/ids.ts';
 import { repository } from '../repository.ts';
+import { startChild } from './children.ts';
+import type { SettleOrder } from './settle.ts';
 
 /** The cheapest derivation a vault may have: every run opens it. */
 const VAULT_COST = 2 ** 10;
 const ECDSA = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
-/** One account sale in twenty meets an empty account. */
-const POOR_EVERY = 20;
-const RICH = 1_000_000n;
-const POOR = 100n;
-/** Cards in one commit while the town is made. */
-const BATCH = 512;
+/** Kiosks whose certificates are signed side by side. */
+const TOGETHER = 32;
 /** High enough that no cooperative reaches its cap within a run. */
 const CAP = 10 ** 12;
 
@@ -58,75 +52,47 @@ export function openBenchVault(directory: string): Vault {
   return opened.vault;
 }
 
-const uidOf = (index: number) => `04${index.toString(16).padStart(10, '0')}80` as CardUid;
-const memberOf = (index: number) => `m-${index}` as MemberId;
-
-/**
- * Cards and openings go through the ledger's own engine; the registry's rows are written in one commit instead
- * of 120,000.
- */
-function settleCards(directory: string, cooperatives: readonly CooperativeId[], cards: number): void {
-  const paths = hubPaths(directory);
-  const engine = openEngine({ path: paths.ledger });
-  const registry = openDatabase(paths.registry, 'registry.sql');
-  const member = registry.prepare('INSERT INTO member (id, cooperative, name) VALUES (?, ?, ?)');
-  const card = registry.prepare("INSERT INTO card VALUES (?, ?, ?, ?, 1, 1, 'active')");
-  registry.exec('BEGIN');
-  let batch: Work[] = [];
-  for (let index = 0; index < cards; index += 1) {
-    const cooperative = cooperatives[index % cooperatives.length];
-    if (cooperative === undefined) throw new Error('the town has no cooperative');
-    member.run(memberOf(index), cooperative, `Anggota ${index}`);
-    card.run(uidOf(index), String(979_200_000_000 + index), cooperative, memberOf(index));
-    const amount = Math.floor(index / cooperatives.length) % POOR_EVERY === 0 ? POOR : RICH;
-    const facts = { amount, card: null, issuer: cooperative, acquirer: cooperative, outlet: null };
-    const approve = openingEntry({ cooperative, member: memberOf(index), amount });
-    const request = {
-      key: { origin: HUB_ORIGIN, seq: index + 1 },
-      hash: '',
-      at: Date.now(),
-      verdict: { approve, guards: [] },
-      slot: null,
-      facts,
-      evidence: null,
-    };
-    batch.push({ do: 'card', card: { uid: uidOf(index), status: 'active', keyVersion: 1, tmc: 4 } });
-    batch.push({ do: 'post', request });
-    if (batch.length < BATCH && index < cards - 1) continue;
-    const failed = engine.apply(batch).find((answer) => answer.kind !== 'done' && answer.kind !== 'decided');
-    if (failed !== undefined) throw new Error(`the town was not settled: ${JSON.stringify(failed)}`);
-    engine.tidy();
-    batch = [];
-  }
-  registry.exec('COMMIT');
-  engine.close();
-  registry.close();
+interface Signed {
+  readonly certificate: string;
+  readonly serial: string;
 }
 
-async function enrolKiosks(directory: string, outlets: readonly OutletId[], count: number): Promise<void> {
-  const paths = hubPaths(directory);
+/** Signs a certificate for each kiosk, all over one key, and leaves the papers in the directory. */
+async function signKiosks(directory: string, count: number): Promise<Signed[]> {
   const vault = openBenchVault(directory);
-  const ca = readFileSync(paths.ca, 'utf8');
+  const ca = readFileSync(hubPaths(directory).ca, 'utf8');
   const keys = await webcrypto.subtle.generateKey(ECDSA, true, ['sign', 'verify']);
   const der = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey));
   const key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' }).export({ type: 'pkcs8', format: 'pem' });
-  const registry = openRegistry({ path: paths.registry });
-  const certificates: Record<string, string> = {};
-  for (let index = 0; index < count; index += 1) {
+  const sign = async (index: number): Promise<Signed> => {
     const name = kioskName(index);
     const request = { name: `CN=${name}`, keys, signingAlgorithm: ECDSA };
     const csr = (await x509.Pkcs10CertificateRequestGenerator.create(request)).toString('pem');
     const issued = await signKiosk({ now: Date.now, random: randomBytes }, vault.caKey, ca, name, csr);
     if (!issued.ok) throw new Error(`kiosk ${name} was not signed: ${issued.fault}`);
-    certificates[name] = issued.certificate;
-    const outlet = outlets[index % outlets.length];
-    if (outlet === undefined) throw new Error('the town has no outlet');
-    const witness = vault.wrap(randomBytes(32));
-    registry.enrol({ name, outlet, serial: issued.serial, sealingKey: vault.sealingKey, witness });
+    return issued;
+  };
+  const signed: Signed[] = [];
+  while (signed.length < count) {
+    const some = Math.min(TOGETHER, count - signed.length);
+    const from = signed.length;
+    signed.push(...(await Promise.all(Array.from({ length: some }, (_, at) => sign(from + at)))));
   }
-  registry.close();
+  const certificates = Object.fromEntries(signed.map(({ certificate }, index) => [kioskName(index), certificate]));
   const papers: KioskPapers = { key: key.toString(), certificates };
   writeFileSync(papersOf(directory), JSON.stringify(papers));
+  return signed;
+}
+
+function enrolKiosks(directory: string, outlets: readonly string[], signed: readonly Signed[]): void {
+  const vault = openBenchVault(directory);
+  const registry = openRegistry({ path: hubPaths(directory).registry });
+  for (const [index, { serial }] of signed.entries()) {
+    const outlet = (outlets[index % outlets.length] ?? '') as OutletId;
+    const witness = vault.wrap(randomBytes(32));
+    registry.enrol({ name: kioskName(index), outlet, serial, sealingKey: vault.sealingKey, witness });
+  }
+  registry.close();
 }
 
 /** Makes a hub's data directory with this many cards and kiosks; cooperatives, outlets and tariffs are the pilot's. */
@@ -138,14 +104,18 @@ export async function makeFleet(directory: string, size: { cards: number; kiosks
   writeFileSync(town, JSON.stringify({ ...pilot, cooperatives, members: [], cards: [] }));
   const made = await initHub(realEdges(makeLog('error')), { directory, town, port: 0, vaultCost: VAULT_COST });
   if (!made.ok) throw new Error(made.error);
-  settleCards(
-    directory,
-    cooperatives.map(({ id }) => id as CooperativeId),
-    size.cards,
+  const ids = cooperatives.map(({ id }) => id as CooperativeId);
+  const settling = startChild(
+    'settle',
+    { directory, cooperatives: ids, cards: size.cards } satisfies SettleOrder,
+    null,
   );
+  const settled = settling.next((message): message is 'settled' => message === 'settled');
+  const [signed] = await Promise.all([signKiosks(directory, size.kiosks), settled]);
+  await settling.ended;
   // One outlet a cooperative, so that each cooperative has as many kiosks as another.
-  const outlets = cooperatives.map(({ id }) => pilot.outlets.find(({ cooperative }) => cooperative === id)?.id ?? '');
-  await enrolKiosks(directory, outlets as OutletId[], size.kiosks);
+  const outlets = ids.map((id) => pilot.outlets.find(({ cooperative }) => cooperative === id)?.id ?? '');
+  enrolKiosks(directory, outlets, signed);
 }
 
 /** Copies a fleet's closed data directory: each run starts on the same books. */

@@ -1,9 +1,9 @@
-/** The asking side of a run, a process of its own: mints requests from the live beacon and asks them from many kiosks. */
+/** The asking side, a process of its own: mints requests from the live beacon and asks them from many kiosks. */
 import { readFileSync } from 'node:fs';
 import { hubPaths } from '../../../hub/config.ts';
 import { BEACON_TOPIC, dnTopic, kioskFilters } from '../../../protocol/topics.ts';
 import { kioskName, readPapers } from './fleet.ts';
-import { firstMessage, type LoadKiosk, type LoadPacket, publishPacket, runLoad } from './load.ts';
+import { firstMessage, type Load, type LoadKiosk, type LoadPacket, openLoad, publishPacket } from './load.ts';
 import { openMint } from './mint.ts';
 
 export interface LoadOrder {
@@ -15,25 +15,20 @@ export interface LoadOrder {
   readonly echo: boolean;
   /** Requests to mint at most. */
   readonly requests: number;
-  readonly warmSeconds: number;
-  readonly seconds: number;
 }
 
-export type Phase = 'measuring' | 'measured';
+/** What the parent says: measure, warm up (the same without counting latencies), stop, or sum up and end. */
+export type LoadWord = 'measure' | 'warm' | 'pause' | 'finish';
 
 export interface LoadReport {
-  readonly perSecond: number;
-  readonly answered: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
-  /** CPU of this process per answer. */
-  readonly loadCpuUs: number;
   /** First answers by outcome, of the whole run. */
   readonly outcomes: Readonly<Record<string, number>>;
   readonly repeats: number;
 }
 
-/** How an answer ended: approved, or its reason; null for what is no answer. */
+/** How an answer ended: approved, or its reason. */
 function ending(payload: Buffer): string {
   if (payload.includes('"outcome":"approved"')) return 'approved';
   const text = payload.toString();
@@ -49,7 +44,7 @@ function echoes(kiosks: number, example: string, answerTopic: (index: number) =>
   });
 }
 
-async function run(order: LoadOrder, phase: (phase: Phase) => void): Promise<LoadReport> {
+async function prepare(order: LoadOrder): Promise<Load> {
   const { directory, port, secure, kiosks, echo, requests } = order;
   const ca = readFileSync(hubPaths(directory).ca, 'utf8');
   const papers = readPapers(directory);
@@ -69,21 +64,29 @@ async function run(order: LoadOrder, phase: (phase: Phase) => void): Promise<Loa
     ? echoes(kiosks, mint.example(), (index) => dnTopic(kioskName(index), 'purchase'))
     : mint.packets(await beacon(), requests);
   const fleet = all.map((packets, index) => kiosk(index, packets));
-  const answers = echo ? '' : '/dn/';
-  const result = await runLoad({ ...order, ca, phase }, fleet, (topic, payload) =>
-    echo ? 'echo' : topic.includes(answers) ? ending(payload) : null,
+  return openLoad({ port, ca }, fleet, (topic, payload) =>
+    echo ? 'echo' : topic.includes('/dn/') ? ending(payload) : null,
   );
-  const at = (share: number) => result.latencies[Math.floor(result.latencies.length * share)] ?? Number.NaN;
+}
+
+function sumUp(load: Load): LoadReport {
+  const sorted = load.latencies();
+  const at = (share: number) => sorted[Math.floor(sorted.length * share)] ?? Number.NaN;
   return {
-    perSecond: result.answered / result.seconds,
-    answered: result.answered,
     p50Ms: at(0.5),
     p99Ms: at(0.99),
-    loadCpuUs: result.cpuUs,
-    outcomes: Object.fromEntries(result.outcomes),
-    repeats: result.repeats,
+    outcomes: Object.fromEntries(load.outcomes),
+    repeats: load.repeats(),
   };
 }
 
-const report = await run(JSON.parse(process.argv[2] ?? '') as LoadOrder, (phase) => process.send?.(phase));
-process.send?.(report, () => process.disconnect());
+const load = await prepare(JSON.parse(process.argv[2] ?? '') as LoadOrder);
+process.on('message', async (word: LoadWord) => {
+  if (word === 'measure' || word === 'warm') load.go(word === 'measure');
+  else if (word === 'pause') process.send?.(await load.pause());
+  else {
+    load.close();
+    process.send?.(sumUp(load), () => process.disconnect());
+  }
+});
+process.send?.('ready');

@@ -19,17 +19,29 @@ export interface LoadKiosk {
   readonly tls: { readonly key: string; readonly cert: string } | null;
 }
 
-export interface LoadResult {
-  /** Answers within the measured time. */
+/** What came of one slice of time. */
+export interface Slice {
+  /** Answers until the pause. */
   readonly answered: number;
   readonly seconds: number;
-  /** Milliseconds from request to answer, sorted. */
-  readonly latencies: Float64Array;
-  /** CPU time of this process per answer, in microseconds. */
-  readonly cpuUs: number;
-  /** How first requests ended, over the whole run, warming up included. */
+  /** CPU time of this process, in microseconds. */
+  readonly cpu: number;
+  /** A kiosk has said all it had: the load cannot go on as it was. */
+  readonly spent: boolean;
+}
+
+export interface Load {
+  /** Lets every kiosk ask one request after another until `pause`. @param measured whether its latencies count. */
+  go(measured: boolean): void;
+  /** Asks nothing more; resolves when everything under way was answered. */
+  pause(): Promise<Slice>;
+  /** Milliseconds from request to answer in measured slices, sorted. */
+  latencies(): Float64Array;
+  /** How first requests ended, over all slices. */
   readonly outcomes: ReadonlyMap<string, number>;
-  readonly repeats: number;
+  /** Answers to requests that came again. */
+  repeats(): number;
+  close(): void;
 }
 
 interface Target {
@@ -152,115 +164,95 @@ async function joinAll(target: Target, kiosks: readonly LoadKiosk[]): Promise<Ru
   return runners;
 }
 
-interface LoadPlan extends Target {
-  readonly seconds: number;
-  readonly warmSeconds: number;
-  /** Called when measuring begins and when it has ended. */
-  readonly phase: (phase: 'measuring' | 'measured') => void;
-}
-
-/** The clock and the counts of one run. */
-class Watch {
-  readonly #plan: LoadPlan;
-  readonly #begin = performance.now();
-  #from = Number.POSITIVE_INFINITY;
-  #until = Number.POSITIVE_INFINITY;
-  #cpu = process.cpuUsage();
-  cpuUs = 0;
-  readonly latencies: number[] = [];
-
-  constructor(plan: LoadPlan) {
-    this.#plan = plan;
-  }
-
-  /** Notes an answer; false once the time is over. */
-  note(sentAt: number): boolean {
-    const now = performance.now();
-    if (this.#until <= now) return false;
-    if (now >= this.#from + this.#plan.seconds * 1000) {
-      this.stop();
-      return false;
-    }
-    if (this.#from < now) this.latencies.push(now - sentAt);
-    else if (now >= this.#begin + this.#plan.warmSeconds * 1000) {
-      this.#from = now;
-      this.#cpu = process.cpuUsage();
-      this.#plan.phase('measuring');
-    }
-    return true;
-  }
-
-  /** Ends measuring, also when the first kiosk has nothing left to say: with fewer kiosks it would be another case. */
-  stop(): void {
-    if (this.#until < Number.POSITIVE_INFINITY) return;
-    this.#until = performance.now();
-    const { user, system } = process.cpuUsage(this.#cpu);
-    this.cpuUs = (user + system) / Math.max(1, this.latencies.length);
-    this.#plan.phase('measured');
-  }
-
-  get seconds(): number {
-    return (this.#until - this.#from) / 1000;
-  }
-}
-
 /**
- * Joins all kiosks, then lets each ask its requests one after another until the time is over or one has asked all
- * its own.
- * Every request is answered before this ends.
+ * Joins all kiosks; then each has one request under way at a time, while the load is let go.
  * @param ending names how an answer ended, or null if it is not an answer (a beacon, say).
  */
-export async function runLoad(
-  plan: LoadPlan,
+export async function openLoad(
+  target: Target,
   kiosks: readonly LoadKiosk[],
   ending: (topic: string, payload: Buffer) => string | null,
-): Promise<LoadResult> {
-  const runners = await joinAll(plan, kiosks);
+): Promise<Load> {
+  const runners = await joinAll(target, kiosks);
   const outcomes = new Map<string, number>();
+  const latencies: number[] = [];
   let repeats = 0;
-  const watch = new Watch(plan);
-  const ask = (runner: Runner) =>
-    new Promise<void>((done, fail) => {
-      runner.socket.removeAllListeners('close');
-      runner.socket.once('close', () => fail(new Error(`${runner.kiosk.name} lost its connection`)));
-      const { packets } = runner.kiosk;
-      const send = () => {
-        const packet = packets[runner.next];
-        if (packet === undefined) {
-          watch.stop();
-          return done();
-        }
-        runner.next += 1;
-        runner.sentAt = performance.now();
-        runner.socket.write(packet.bytes);
-      };
-      runner.hear = (topic, payload) => {
-        const name = ending(topic, payload);
-        if (name === null) return;
-        if (packets[runner.next - 1]?.repeat === true) repeats += 1;
-        else outcomes.set(name, (outcomes.get(name) ?? 0) + 1);
-        if (watch.note(runner.sentAt)) send();
-        else done();
-      };
-      send();
-    });
-  await Promise.all(runners.map(ask));
-  for (const runner of runners) leave(runner);
-  const { latencies, seconds, cpuUs } = watch;
+  let going = false;
+  let measured = false;
+  let under = 0;
+  let answered = 0;
+  let since = { at: 0, cpu: process.cpuUsage() };
+  let slice: Slice = { answered: 0, seconds: 0, cpu: 0, spent: false };
+  let quiet: () => void = () => undefined;
+
+  /** Takes the slice's figures; what is answered later belongs to no slice. */
+  function stop(spent: boolean): void {
+    if (!going) return;
+    going = false;
+    const { user, system } = process.cpuUsage(since.cpu);
+    slice = { answered, seconds: (performance.now() - since.at) / 1000, cpu: user + system, spent };
+  }
+
+  function send(runner: Runner): void {
+    const packet = runner.kiosk.packets[runner.next];
+    // With one kiosk fewer it would be another load.
+    if (packet === undefined) {
+      stop(true);
+      return;
+    }
+    runner.next += 1;
+    runner.sentAt = performance.now();
+    under += 1;
+    runner.socket.write(packet.bytes);
+  }
+
+  function hear(runner: Runner, topic: string, payload: Buffer): void {
+    const name = ending(topic, payload);
+    if (name === null) return;
+    under -= 1;
+    if (runner.kiosk.packets[runner.next - 1]?.repeat === true) repeats += 1;
+    else outcomes.set(name, (outcomes.get(name) ?? 0) + 1);
+    if (going) {
+      answered += 1;
+      if (measured) latencies.push(performance.now() - runner.sentAt);
+      send(runner);
+    }
+    if (under === 0) quiet();
+  }
+
+  for (const runner of runners) {
+    const { socket, kiosk } = runner;
+    socket.removeAllListeners('close');
+    socket.once('close', () => socket.emit('error', new Error(`${kiosk.name} lost its connection`)));
+    socket.removeAllListeners('error');
+    runner.hear = (topic, payload) => hear(runner, topic, payload);
+  }
   return {
-    answered: latencies.length,
-    seconds,
-    latencies: Float64Array.from(latencies).sort(),
-    cpuUs,
+    go(counts) {
+      going = true;
+      measured = counts;
+      answered = 0;
+      since = { at: performance.now(), cpu: process.cpuUsage() };
+      for (const runner of runners) send(runner);
+    },
+    async pause() {
+      stop(false);
+      await new Promise<void>((resolve) => {
+        quiet = resolve;
+        if (under === 0) resolve();
+      });
+      return slice;
+    },
+    latencies: () => Float64Array.from(latencies).sort(),
     outcomes,
-    repeats,
+    repeats: () => repeats,
+    close() {
+      for (const runner of runners) leave(runner);
+    },
   };
 }
 
-/**
- * Joins as this kiosk and repeats its first packet, so many under way at once, then hangs up; a lost connection
- * ends it too.
- */
+/** Joins as this kiosk, repeats its first packet, so many under way at once, and hangs up or is hung up on. */
 export async function flood(
   target: Target,
   kiosk: LoadKiosk,

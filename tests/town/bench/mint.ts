@@ -7,11 +7,12 @@ import { hubPaths } from '../../../hub/config.ts';
 import type { Card, Kiosk } from '../../../hub/store/registry.ts';
 import { openRegistry } from '../../../hub/store/sqlite/registry.ts';
 import { encodeAround } from '../../../protocol/envelope.ts';
-import type { CardUid, CooperativeId } from '../../../protocol/ids.ts';
+import type { CooperativeId } from '../../../protocol/ids.ts';
 import { type Beacon, minuteOfSlot } from '../../../protocol/status.ts';
 import { upTopic } from '../../../protocol/topics.ts';
 import { kioskName, openBenchVault } from './fleet.ts';
 import { type LoadPacket, publishPacket } from './load.ts';
+import { uidOf } from './members.ts';
 
 /** The first sale after personalising. */
 const TMC = 5;
@@ -42,7 +43,7 @@ export function openMint(directory: string, kiosks: number): Mint {
   });
   const pools = new Map<CooperativeId, Card[]>(homes.map((id) => [id, []]));
   for (let index = 0; ; index += 1) {
-    const card = registry.card(`04${index.toString(16).padStart(10, '0')}80` as CardUid);
+    const card = registry.card(uidOf(index));
     if (card === undefined) break;
     pools.get(card.issuer)?.push(card);
   }

@@ -1,4 +1,4 @@
-/** A kiosk that misbehaves, a process of its own: publishes where it may not, without rest, and comes back when dropped. */
+/** A kiosk that misbehaves, a process of its own: publishes where it may not and comes back when dropped. */
 import { readFileSync } from 'node:fs';
 import { hubPaths } from '../../../hub/config.ts';
 import { kioskFilters, upTopic } from '../../../protocol/topics.ts';

@@ -1,4 +1,4 @@
-/** Raw group commit, a process of its own: the rows of a finished run once more, prepared statements and nothing else. */
+/** Raw group commit, a process of its own: the rows of a finished run again, by prepared statements alone. */
 import { statSync } from 'node:fs';
 import { hubPaths } from '../../../hub/config.ts';
 import { type AccountKind, accountKinds } from '../../../hub/rules/accounts.ts';

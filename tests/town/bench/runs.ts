@@ -1,4 +1,4 @@
-/** One run of a case: a fresh copy of the fleet, a server, a load, and a check that the books agree with the receipts. */
+/** Runs: servers and loads on copies of one fleet take turns; then each hub's books are checked. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { hubPaths } from '../../../hub/config.ts';
@@ -8,7 +8,8 @@ import { openDatabase } from '../../../hub/store/sqlite/database.ts';
 import { keyNumber } from '../../../hub/store/sqlite/decisions.ts';
 import { type Child, type SyncDelay, startChild } from './children.ts';
 import { copyFleet } from './fleet.ts';
-import type { LoadOrder, LoadReport, Phase } from './generator.ts';
+import type { LoadOrder, LoadReport } from './generator.ts';
+import type { Slice } from './load.ts';
 import type { RawOrder, RawReport } from './rawcommit.ts';
 import type { ServerCpu, ServerKind, ServerReady } from './server.ts';
 
@@ -23,26 +24,36 @@ export interface RunOrder {
   readonly secure: boolean;
   readonly kiosks: number;
   readonly delay: SyncDelay | null;
-  readonly warmSeconds: number;
-  readonly seconds: number;
   /** Requests to mint at most. */
   readonly requests: number;
-  /** A kiosk that misbehaves all the while. */
-  readonly disturbed?: boolean;
+  /** Whether a kiosk misbehaves all the while. */
+  readonly disturbed: boolean;
 }
 
-export interface Measured extends LoadReport {
-  /** CPU of the server per answer, in microseconds. */
+/** How long each takes its turn, and how often. */
+export interface Turns {
+  readonly warmMs: number;
+  readonly sliceMs: number;
+  readonly slices: number;
+}
+
+export interface Measured {
+  /** Of the slice in the middle. */
+  readonly perSecond: number;
+  readonly p99Ms: number;
+  /** CPU of the server per answer, its threads included, in microseconds. */
   readonly cpuUs: number;
+  /** CPU of the load per answer. */
+  readonly loadCpuUs: number;
 }
 
-const isReady = (m: unknown): m is ServerReady => typeof m === 'object' && m !== null && 'tls' in m;
-const isCpu = (m: unknown): m is ServerCpu => typeof m === 'object' && m !== null && 'cpu' in m;
-const isReport = <Report>(m: unknown): m is Report => typeof m === 'object' && m !== null && 'perSecond' in m;
-const isPhase =
-  (phase: Phase) =>
-  (m: unknown): m is Phase =>
-    m === phase;
+const has = (m: unknown, key: string) => typeof m === 'object' && m !== null && key in m;
+const isListening = (m: unknown): m is ServerReady => has(m, 'tls');
+const isCpu = (m: unknown): m is ServerCpu => has(m, 'cpu') && !has(m, 'answered');
+const isSlice = (m: unknown): m is Slice => has(m, 'answered');
+const isReport = (m: unknown): m is LoadReport => has(m, 'outcomes');
+const isRaw = (m: unknown): m is RawReport => has(m, 'entries');
+const isReady = (m: unknown): m is 'ready' => m === 'ready';
 
 let runs = 0;
 const freshPlace = ({ directory }: Site) => {
@@ -76,33 +87,96 @@ function verify(place: string, { outcomes, repeats }: LoadReport): void {
   }
 }
 
-/** Runs one case once. @returns the measurement and where the books lie, which the caller removes. */
-export async function runCase(site: Site, order: RunOrder): Promise<{ measured: Measured; place: string }> {
-  const { kind, secure, kiosks, delay, seconds, warmSeconds, requests } = order;
+/** A server and its load, ready to take turns with others. */
+interface Team {
+  readonly order: RunOrder;
+  readonly place: string;
+  readonly server: Child;
+  readonly load: Child;
+  readonly nuisance: Child | null;
+  readonly slices: { readonly slice: Slice; readonly serverCpu: number }[];
+}
+
+async function assemble(site: Site, order: RunOrder, started: Child[]): Promise<Team> {
+  const { kind, secure, kiosks, delay, requests } = order;
   const place = freshPlace(site);
   copyFleet(site.fleet, place);
-  const server = startChild('server', { kind, directory: place }, delay);
-  const children = [server];
+  const start = (program: string, what: unknown, slow: SyncDelay | null) => {
+    const child = startChild(program, what, slow);
+    started.push(child);
+    return child;
+  };
+  const server = start('server', { kind, directory: place }, delay);
+  const listening = await server.next(isListening);
+  const port = secure ? listening.tls : listening.tcp;
+  const plan: LoadOrder = { directory: site.fleet, port, secure, kiosks, echo: kind === 'echo', requests };
+  const load = start('generator', plan, null);
+  await load.next(isReady);
+  const nuisance = order.disturbed ? start('nuisance', { directory: site.fleet, port, secure }, null) : null;
+  return { order, place, server, load, nuisance, slices: [] };
+}
+
+/** One turn; true while the load can go on. */
+async function turn({ server, load, slices }: Team, word: 'warm' | 'measure', ms: number): Promise<boolean> {
+  load.say(word);
+  const before = await cpuOf(server);
+  await new Promise((resolve) => setTimeout(resolve, ms));
+  const cpu = await cpuOf(server);
+  load.say('pause');
+  const slice = await load.next(isSlice);
+  if (word === 'measure') slices.push({ slice, serverCpu: cpu - before });
+  return !slice.spent;
+}
+
+async function dismiss({ order, place, server, load, nuisance, slices }: Team): Promise<Measured> {
+  load.say('finish');
+  const report = await load.next(isReport);
+  nuisance?.kill();
+  await nuisance?.ended;
+  server.say('close');
+  await server.ended;
+  if (order.kind !== 'echo') verify(place, report);
+  const sum = (of: (one: (typeof slices)[number]) => number) => slices.reduce((total, one) => total + of(one), 0);
+  const answered = Math.max(
+    1,
+    sum(({ slice }) => slice.answered),
+  );
+  return {
+    perSecond: median(slices.map(({ slice }) => slice.answered / slice.seconds)),
+    p99Ms: report.p99Ms,
+    cpuUs: sum(({ serverCpu }) => serverCpu) / answered,
+    loadCpuUs: sum(({ slice }) => slice.cpu) / answered,
+  };
+}
+
+/** The middle one; of two middles the upper. */
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+}
+
+/**
+ * Runs several cases in turns of a second or two, so that what the machine does beside them falls on all alike.
+ * @returns the measurements in the order of the cases, and where their books lie, which the caller removes.
+ */
+export async function runTogether(
+  site: Site,
+  orders: readonly RunOrder[],
+  { warmMs, sliceMs, slices }: Turns,
+): Promise<{ measured: Measured; place: string }[]> {
+  const children: Child[] = [];
   try {
-    const ready = await server.next(isReady);
-    const port = secure ? ready.tls : ready.tcp;
-    const echo = kind === 'echo';
-    if (order.disturbed) {
-      children.push(startChild('nuisance', { directory: site.fleet, port, secure }, null));
+    const teams = await Promise.all(orders.map((order) => assemble(site, order, children)));
+    for (const team of teams) await turn(team, 'warm', warmMs);
+    let able = teams;
+    for (let round = 0; round < slices; round += 1) {
+      const still: Team[] = [];
+      for (const team of able) if (await turn(team, 'measure', sliceMs)) still.push(team);
+      able = still;
     }
-    const plan: LoadOrder = { directory: site.fleet, port, secure, kiosks, echo, requests, warmSeconds, seconds };
-    const load = startChild('generator', plan, null);
-    children.push(load);
-    await load.next(isPhase('measuring'));
-    const before = await cpuOf(server);
-    await load.next(isPhase('measured'));
-    const cpu = (await cpuOf(server)) - before;
-    const report = await load.next(isReport<LoadReport>);
-    for (const nuisance of children.slice(1)) nuisance.kill();
-    server.say('close');
-    await server.ended;
-    if (!echo) verify(place, report);
-    return { measured: { ...report, cpuUs: cpu / Math.max(1, report.answered) }, place };
+    const results: { measured: Measured; place: string }[] = [];
+    for (const team of teams) results.push({ measured: await dismiss(team), place: team.place });
+    return results;
   } finally {
     for (const child of children) child.kill();
   }
@@ -118,7 +192,7 @@ export async function runRaw(
   copyFleet(site.fleet, directory);
   const child = startChild('rawcommit', { ...order, directory }, delay);
   try {
-    return await child.next(isReport<RawReport>);
+    return await child.next(isRaw);
   } finally {
     child.kill();
     removeRun(directory);
