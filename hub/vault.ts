@@ -55,6 +55,7 @@ type Contents = Static<typeof Contents>;
 const contentsCheck = Compile(Contents);
 
 const CACHED_KEYS = 20_000;
+const CACHED_BEACONS = 64;
 
 /** First 3 bytes of HMAC-SHA-256 over a fixed text: tells two keys apart and says nothing else about them. */
 function keyCheck(key: string): string {
@@ -205,9 +206,7 @@ function useVault(deps: VaultDeps, contents: Contents): Vault {
       return app && debit && credit && tmac && { app, debit, credit, tmac };
     },
     ...wrapping(deps, contents),
-    beacon(slot) {
-      return createHmac('sha256', beaconKey).update(String(slot)).digest().subarray(0, 4);
-    },
+    beacon: rememberedBeacons((slot) => createHmac('sha256', beaconKey).update(String(slot)).digest().subarray(0, 4)),
     receiptMac(receipt) {
       return createHmac('sha256', receiptKey).update(receipt).digest('hex').slice(0, 32);
     },
@@ -236,6 +235,20 @@ function cardKeyFinder(masters: readonly Master[]): KeyFinder {
   return (purpose, issuer, uid, keyNo, keyVersion) => {
     const row = rows.get(`${purpose}/${issuer}`)?.find(({ from }) => from <= keyVersion);
     return row?.derive(diversification(Buffer.from(uid, 'hex'), keyNo, keyVersion)) ?? null;
+  };
+}
+
+/** Keeps the beacons of the last minutes: every claim asks for one or a few of them. */
+function rememberedBeacons(make: (slot: number) => Uint8Array): (slot: number) => Uint8Array {
+  const known = new Map<number, Uint8Array>();
+  return (slot) => {
+    let beacon = known.get(slot);
+    if (beacon === undefined) {
+      beacon = make(slot);
+      if (known.size >= CACHED_BEACONS) known.clear();
+      known.set(slot, beacon);
+    }
+    return beacon;
   };
 }
 

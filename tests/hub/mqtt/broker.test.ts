@@ -218,6 +218,21 @@ test('only a state that can be read is retained, and the will of a lost kiosk ta
   await until(() => said(false) === 1);
 });
 
+test('a kiosk that sends and does not listen stalls itself and nobody else', async () => {
+  const kiosk = await fresh();
+  const deaf = await join(world, kiosk);
+  deaf.socket.pause();
+  const topic = `simpul/v1/${kiosk.name}/up/${'x'.repeat(180)}`;
+  // Each is answered with a note twice its size, until neither socket takes any more.
+  for (let n = 1; n <= 60_000; n++) publish(deaf, topic, '', { messageId: n });
+  await later(1000);
+  const began = performance.now();
+  for (let n = 0; n < 3; n++) await serves();
+  expect(performance.now() - began).toBeLessThan(3000);
+  expect(deaf.socket.writableLength).toBeGreaterThan(0);
+  deaf.socket.destroy();
+});
+
 test('a frame longer than 64 KiB and a broken frame close their own socket only', async () => {
   const bystander = await join(world, good);
   const long = await join(world, await fresh());
