@@ -153,7 +153,8 @@ function readContents(path: string, secret: Uint8Array): Contents | string {
   try {
     file = readFileSync(path, 'utf8');
   } catch (error) {
-    return `vault ${path} cannot be read (${(error as NodeJS.ErrnoException).code}); run simpul-hub init, or restore it`;
+    const { code } = error as NodeJS.ErrnoException;
+    return `vault ${path} cannot be read (${code}); run simpul-hub init, or restore it`;
   }
   const opened = unsealText(HOLDS, secret, file);
   if (!opened.ok && opened.why === 'wrong-secret') {

@@ -1,4 +1,4 @@
-/** Routes what kiosks say to operations, in the order in which each kiosk said it, and makes every failure an answer. */
+/** Routes what kiosks say to operations, in the order in which each said it; every failure becomes an answer. */
 import { hash } from 'node:crypto';
 import type { Logger } from 'pino';
 import { decode, type MessageKind } from '../../protocol/envelope.ts';
