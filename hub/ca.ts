@@ -1,4 +1,4 @@
-/** The private certificate authority: its own certificate, the hub's TLS certificate, and kiosks' client certificates. */
+/** The private certificate authority: its own certificate, the hub's, and those of kiosks. */
 import 'reflect-metadata';
 import { createPublicKey, type KeyObject, webcrypto } from 'node:crypto';
 import { isIP } from 'node:net';

@@ -103,14 +103,23 @@ interface SignFlags {
   readonly out?: string;
 }
 
+function readText(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return null;
+  }
+}
+
 async function sign(request: string, { data: directory, outlet, out }: SignFlags): Promise<void> {
+  const text = readText(request);
+  if (text === null) return fail(`the request ${request} cannot be read; check its name`);
   const ready = prepare(directory);
   if (!ready) return;
   const { paths, secret } = ready;
   const edges = realEdges(makeLog('warn'));
   const opened = openVault(edges, paths.vault, secret);
   if (!opened.ok) return fail(opened.error);
-  const text = readFileSync(request, 'utf8');
   const registry = openRegistry({ path: paths.registry });
   try {
     const ca = readFileSync(paths.ca, 'utf8');

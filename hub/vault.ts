@@ -55,7 +55,7 @@ type Contents = Static<typeof Contents>;
 const contentsCheck = Compile(Contents);
 
 const CACHED_KEYS = 20_000;
-const REMEMBERED_BEACONS = 64;
+const CACHED_BEACONS = 64;
 
 /** First 3 bytes of HMAC-SHA-256 over a fixed text: tells two keys apart and says nothing else about them. */
 function keyCheck(key: string): string {
@@ -153,7 +153,8 @@ function readContents(path: string, secret: Uint8Array): Contents | string {
   try {
     file = readFileSync(path, 'utf8');
   } catch (error) {
-    return `vault ${path} cannot be read (${(error as NodeJS.ErrnoException).code}); run simpul-hub init, or restore it`;
+    const { code } = error as NodeJS.ErrnoException;
+    return `vault ${path} cannot be read (${code}); run simpul-hub init, or restore it`;
   }
   const opened = unsealText(HOLDS, secret, file);
   if (!opened.ok && opened.why === 'wrong-secret') {
@@ -206,7 +207,7 @@ function useVault(deps: VaultDeps, contents: Contents): Vault {
       return app && debit && credit && tmac && { app, debit, credit, tmac };
     },
     ...wrapping(deps, contents),
-    beacon: beacons(beaconKey),
+    beacon: rememberedBeacons((slot) => createHmac('sha256', beaconKey).update(String(slot)).digest().subarray(0, 4)),
     receiptMac(receipt) {
       return createHmac('sha256', receiptKey).update(receipt).digest('hex').slice(0, 32);
     },
@@ -249,6 +250,20 @@ function cardKeyFinder(masters: readonly Master[]): KeyFinder {
   return (purpose, issuer, uid, keyNo, keyVersion) => {
     const row = rows.get(`${purpose}/${issuer}`)?.find(({ from }) => from <= keyVersion);
     return row?.derive(diversification(Buffer.from(uid, 'hex'), keyNo, keyVersion)) ?? null;
+  };
+}
+
+/** Keeps the beacons of the last minutes: every claim asks for one or a few of them. */
+function rememberedBeacons(make: (slot: number) => Uint8Array): (slot: number) => Uint8Array {
+  const known = new Map<number, Uint8Array>();
+  return (slot) => {
+    let beacon = known.get(slot);
+    if (beacon === undefined) {
+      beacon = make(slot);
+      if (known.size >= CACHED_BEACONS) known.clear();
+      known.set(slot, beacon);
+    }
+    return beacon;
   };
 }
 

@@ -1,4 +1,4 @@
-/** The frames of the hot path: the acknowledgement and the receipt's PUBLISH in one buffer, so that both leave in one write. */
+/** The frames of the hot path: acknowledgement and receipt in one buffer, so that both leave in one write. */
 
 const ACK_BYTES = 4;
 

@@ -1,5 +1,5 @@
-/** Routes what kiosks say to operations, in the order in which each kiosk said it, and makes every failure an answer. */
-import { hash as digest } from 'node:crypto';
+/** Routes what kiosks say to operations, in the order in which each said it; every failure becomes an answer. */
+import { hash } from 'node:crypto';
 import type { Logger } from 'pino';
 import { decode, type MessageKind } from '../../protocol/envelope.ts';
 import type { Refusal } from '../../protocol/refusals.ts';
@@ -67,9 +67,9 @@ export function makeRouter(deps: RouterDeps): Receive {
       log.warn({ kiosk: session.kiosk.name, n, missing }, 'messages of this connection are missing');
     }
     const { body } = decoded.message;
-    const hash = digest('sha256', JSON.stringify(body)).slice(0, 32);
+    const bodyHash = hash('sha256', JSON.stringify(body), 'hex').slice(0, 32);
     const operation = operations[conversation] as Operation<C>;
-    return { id, reply: operation({ kiosk: session.kiosk, body, hash }) };
+    return { id, reply: operation({ kiosk: session.kiosk, body, hash: bodyHash }) };
   }
 
   return (session, conversation, text, respond) => {

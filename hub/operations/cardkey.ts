@@ -1,4 +1,4 @@
-/** Card key: seals key 1 of an active card to a kiosk without the `offline` grant, within its quota (TRUTH section 14). */
+/** Card key: seals key 1 of an active card to a kiosk, within the kiosk's quota (TRUTH section 14). */
 import { cardKeyContext } from '../../protocol/cardkey.ts';
 import type { CardUid, KioskNo } from '../../protocol/ids.ts';
 import { KEY_CACHE } from '../../protocol/limits.ts';

@@ -1,4 +1,4 @@
-/** Purchase: gathers the facts of an account sale, has them judged, writes the decision, and answers with the receipt. */
+/** Purchase: gathers the facts of an account sale, has them judged, writes the decision, answers the receipt. */
 import type { CardUid, CooperativeId, OutletId } from '../../protocol/ids.ts';
 import { noPinLimits } from '../../protocol/limits.ts';
 import { rupiah } from '../../protocol/money.ts';

@@ -151,7 +151,7 @@ test.each(cases)('%s fails when %s', async (check, _what, act) => {
   expect(found.next).not.toBe('');
 });
 
-test('what is only unwise is a warning: files open to others, a measuring port, little room, few days left', async () => {
+test('what is only unwise is a warning: open files, a measuring port, little room, few days left', async () => {
   const paths = makeHub();
   chmodSync(paths.directory, 0o755);
   expect(await findingOf(paths, 'directory')).toMatchObject({ state: 'warn' });

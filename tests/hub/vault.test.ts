@@ -73,7 +73,8 @@ test('a key that does not match its check value makes the vault damaged, not sil
   const opened = unsealText('simpul-1 vault', secret, readFileSync(path, 'utf8'));
   if (!opened.ok) throw new Error(opened.why);
   const contents = JSON.parse(opened.text);
-  contents.masters[1].key = `${contents.masters[1].key.slice(0, -1)}${contents.masters[1].key.endsWith('0') ? '1' : '0'}`;
+  const { key } = contents.masters[1];
+  contents.masters[1].key = `${key.slice(0, -1)}${key.endsWith('0') ? '1' : '0'}`;
   writeFileSync(path, sealText(randomBytes, 'simpul-1 vault', secret, JSON.stringify(contents), VAULT_COST));
   expect(openVault(deps, path, secret)).toMatchObject({ ok: false, error: expect.stringContaining('damaged') });
 });
