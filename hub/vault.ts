@@ -215,20 +215,6 @@ function useVault(deps: VaultDeps, contents: Contents): Vault {
   };
 }
 
-/** Every account sale asks for the beacon of its slot, and almost all for one of the last few. */
-function beacons(key: Uint8Array): Vault['beacon'] {
-  const known = new Map<number, Uint8Array>();
-  return (slot) => {
-    let beacon = known.get(slot);
-    if (beacon === undefined) {
-      beacon = createHmac('sha256', key).update(String(slot)).digest().subarray(0, 4);
-      if (known.size >= REMEMBERED_BEACONS) known.clear();
-      known.set(slot, beacon);
-    }
-    return beacon;
-  };
-}
-
 type KeyFinder = (
   purpose: Master['purpose'],
   issuer: string,
