@@ -2,11 +2,12 @@
 import { Worker } from 'node:worker_threads';
 import type { Account } from '../../rules/accounts.ts';
 import { type Alarm, type Ledger, LedgerFault, type Line, type Posting, type TrialBalance } from '../ledger.ts';
+import { type Answers, answerAt, type Batch, Packer } from './batch.ts';
 import type { Answer, Work } from './engine.ts';
 
 /** What the worker is asked. */
 export type Call =
-  | { readonly id: number; readonly do: 'apply'; readonly batch: readonly Work[] }
+  | { readonly id: number; readonly do: 'apply'; readonly batch: Batch }
   | { readonly id: number; readonly do: 'balances'; readonly accounts: readonly Account[] }
   | {
       readonly id: number;
@@ -85,17 +86,20 @@ class Link {
   }
 }
 
+/** A batch being filled, and who waits for its answers, in its order. */
+interface Open {
+  readonly packer: Packer;
+  readonly waiting: { readonly resolve: (answer: Answer) => void; readonly reject: (fault: unknown) => void }[];
+}
+
 /** Requests on their way into a commit. */
 class Queue {
   readonly #link: Link;
   readonly #max: number;
-  #waiting: {
-    readonly work: Work;
-    readonly resolve: (answer: Answer) => void;
-    readonly reject: (fault: Error) => void;
-  }[] = [];
-  #busy = false;
-  #planned = false;
+  /** Batches not sent yet; only the last is still being filled. */
+  readonly #open: Open[] = [];
+  #queued = 0;
+  #sending = false;
 
   constructor(link: Link, max: number) {
     this.#link = link;
@@ -103,36 +107,37 @@ class Queue {
   }
 
   push(work: Work): Promise<Answer> {
-    if (this.#waiting.length >= this.#max) {
+    if (this.#queued >= this.#max) {
       return Promise.reject(new LedgerFault('too many requests wait for the ledger; try again later', true));
     }
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ work, resolve, reject });
-      if (this.#busy || this.#planned) return;
+      let last = this.#open.at(-1);
+      if (last === undefined || last.packer.works >= BATCH_MAX) {
+        last = { packer: new Packer(), waiting: [] };
+        this.#open.push(last);
+      }
+      last.packer.add(work);
+      last.waiting.push({ resolve, reject });
+      this.#queued += 1;
+      if (this.#sending) return;
       // After the current callback, so that requests of one read from a socket share the commit.
-      this.#planned = true;
+      this.#sending = true;
       queueMicrotask(() => void this.#send());
     });
   }
 
   async #send(): Promise<void> {
-    this.#planned = false;
-    this.#busy = true;
-    while (this.#waiting.length > 0) {
-      const batch = this.#waiting.slice(0, BATCH_MAX);
-      this.#waiting = this.#waiting.slice(BATCH_MAX);
+    for (let next = this.#open.shift(); next !== undefined; next = this.#open.shift()) {
+      const { packer, waiting } = next;
+      this.#queued -= waiting.length;
       try {
-        const answers = await this.#link.ask<readonly Answer[]>({ do: 'apply', batch: batch.map(({ work }) => work) });
-        batch.forEach(({ resolve, reject }, index) => {
-          const answer = answers[index];
-          if (answer === undefined) reject(new LedgerFault('the engine gave no answer'));
-          else resolve(answer);
-        });
+        const answers = await this.#link.ask<Answers>({ do: 'apply', batch: packer.batch() });
+        for (const [index, { resolve }] of waiting.entries()) resolve(answerAt(answers, index));
       } catch (error) {
-        for (const { reject } of batch) reject(error as Error);
+        for (const { reject } of waiting) reject(error);
       }
     }
-    this.#busy = false;
+    this.#sending = false;
   }
 }
 

@@ -1,5 +1,6 @@
 /** Worker: a thin host for the engine, so that waiting for the disk never holds up the event loop of the hub. */
 import { parentPort, workerData } from 'node:worker_threads';
+import { packAnswers, unpack } from './batch.ts';
 import { type Engine, openEngine } from './engine.ts';
 import type { Call, Reply } from './ledger.ts';
 
@@ -16,7 +17,7 @@ function host(port: NonNullable<typeof parentPort>): void {
   port.on('message', (call: Call) => {
     if (call.do === 'apply') {
       // A throw ends this worker: after a failed write nobody can say what is on the disk until the file is opened again.
-      reply({ id: call.id, value: engine.apply(call.batch) });
+      reply({ id: call.id, value: packAnswers(engine.apply(unpack(call.batch))) });
       engine.tidy();
     } else if (call.do === 'close') {
       engine.close();
