@@ -1,4 +1,4 @@
-/** The ledger over the SQLite engine in its worker: what queues while one commit runs is the next batch. */
+/** The ledger over the SQLite engine in its worker: what queues there while one commit runs is the next batch. */
 import { Worker } from 'node:worker_threads';
 import type { Account } from '../../rules/accounts.ts';
 import { type Alarm, type Ledger, LedgerFault, type Line, type Posting, type TrialBalance } from '../ledger.ts';
@@ -21,6 +21,13 @@ export type Call =
 
 type Asked<C> = C extends Call ? Omit<C, 'id'> : never;
 
+/** What the worker is started with. */
+export interface WorkerOrder {
+  readonly path: string;
+  /** Requests in one commit at most. */
+  readonly batchMax: number;
+}
+
 /** What it answers; number 0 says that the ledger is open. */
 export type Reply = { readonly id: number; readonly value: unknown } | { readonly id: number; readonly fault: string };
 
@@ -31,6 +38,8 @@ interface Waiting {
 
 /** Most requests in one commit: beyond it the answers would only come later, not cheaper. */
 const BATCH_MAX = 512;
+/** Most requests in one message to the worker: small enough to start it early, large enough to make messages cheap. */
+const GROUP_MAX = 32;
 /** Most requests that may wait for a commit, seconds of work; more are turned away undecided. */
 const QUEUE_MAX = 50_000;
 
@@ -43,8 +52,8 @@ class Link {
   #shut = false;
   readonly ready: Promise<void>;
 
-  constructor(path: string, died: (fault: LedgerFault) => void) {
-    this.#worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: { path } });
+  constructor(workerData: WorkerOrder, died: (fault: LedgerFault) => void) {
+    this.#worker = new Worker(new URL('./worker.js', import.meta.url), { workerData });
     this.ready = new Promise((resolve, reject) => this.#asked.set(0, { resolve: resolve as () => void, reject }));
     this.#worker.on('message', (reply: Reply) => this.#settle(reply));
     const fail = (message: string) => {
@@ -86,58 +95,56 @@ class Link {
   }
 }
 
-/** A batch being filled, and who waits for its answers, in its order. */
-interface Open {
-  readonly packer: Packer;
-  readonly waiting: { readonly resolve: (answer: Answer) => void; readonly reject: (fault: unknown) => void }[];
+interface Asker {
+  readonly resolve: (answer: Answer) => void;
+  readonly reject: (fault: unknown) => void;
 }
 
-/** Requests on their way into a commit. */
+/**
+ * Requests on their way to the worker. They leave in groups, without waiting for the commit that runs there: the event loop
+ * sees the worker's answers only once per round, and a worker that had to wait for that round would stand still.
+ */
 class Queue {
   readonly #link: Link;
   readonly #max: number;
-  /** Batches not sent yet; only the last is still being filled. */
-  readonly #open: Open[] = [];
-  #queued = 0;
-  #sending = false;
+  readonly #groupMax: number;
+  #packer = new Packer();
+  #askers: Asker[] = [];
+  #unanswered = 0;
 
-  constructor(link: Link, max: number) {
+  constructor(link: Link, max: number, groupMax: number) {
     this.#link = link;
     this.#max = max;
+    this.#groupMax = groupMax;
   }
 
   push(work: Work): Promise<Answer> {
-    if (this.#queued >= this.#max) {
+    if (this.#unanswered >= this.#max) {
       return Promise.reject(new LedgerFault('too many requests wait for the ledger; try again later', true));
     }
     return new Promise((resolve, reject) => {
-      let last = this.#open.at(-1);
-      if (last === undefined || last.packer.works >= BATCH_MAX) {
-        last = { packer: new Packer(), waiting: [] };
-        this.#open.push(last);
-      }
-      last.packer.add(work);
-      last.waiting.push({ resolve, reject });
-      this.#queued += 1;
-      if (this.#sending) return;
-      // After the current callback, so that requests of one read from a socket share the commit.
-      this.#sending = true;
-      queueMicrotask(() => void this.#send());
+      this.#packer.add(work);
+      this.#askers.push({ resolve, reject });
+      this.#unanswered += 1;
+      if (this.#askers.length >= this.#groupMax) void this.#send();
+      // After this round of the event loop, so that requests which arrived together share a message.
+      else if (this.#askers.length === 1) setImmediate(() => void this.#send());
     });
   }
 
   async #send(): Promise<void> {
-    for (let next = this.#open.shift(); next !== undefined; next = this.#open.shift()) {
-      const { packer, waiting } = next;
-      this.#queued -= waiting.length;
-      try {
-        const answers = await this.#link.ask<Answers>({ do: 'apply', batch: packer.batch() });
-        for (const [index, { resolve }] of waiting.entries()) resolve(answerAt(answers, index));
-      } catch (error) {
-        for (const { reject } of waiting) reject(error);
-      }
+    const [packer, askers] = [this.#packer, this.#askers];
+    if (askers.length === 0) return;
+    this.#packer = new Packer();
+    this.#askers = [];
+    try {
+      const answers = await this.#link.ask<Answers>({ do: 'apply', batch: packer.batch() });
+      for (const [index, { resolve }] of askers.entries()) resolve(answerAt(answers, index));
+    } catch (error) {
+      for (const { reject } of askers) reject(error);
+    } finally {
+      this.#unanswered -= askers.length;
     }
-    this.#sending = false;
   }
 }
 
@@ -168,20 +175,27 @@ export interface LedgerOptions {
   readonly onFault?: (fault: LedgerFault) => void;
   /** Requests that may wait at once. */
   readonly queueMax?: number;
+  /** Requests in one commit at most. */
+  readonly batchMax?: number;
 }
 
 /**
  * Opens a ledger file, or starts one, with its engine in a worker thread.
  * @throws LedgerFault if the file cannot be used or would not be durable.
  */
-export async function openLedger({ path, onFault, queueMax = QUEUE_MAX }: LedgerOptions): Promise<Ledger> {
+export async function openLedger({
+  path,
+  onFault,
+  queueMax = QUEUE_MAX,
+  batchMax = BATCH_MAX,
+}: LedgerOptions): Promise<Ledger> {
   let open = false;
-  const link = new Link(path, (fault) => {
+  const link = new Link({ path, batchMax }, (fault) => {
     if (open) onFault?.(fault);
   });
   await link.ready;
   open = true;
-  const queue = new Queue(link, queueMax);
+  const queue = new Queue(link, queueMax, Math.min(GROUP_MAX, batchMax));
   return {
     post: (request) => posting(queue.push({ do: 'post', request })),
     cancel: (key, at) => posting(queue.push({ do: 'cancel', key, at })),
