@@ -36,8 +36,10 @@ export interface Engine {
   readonly close: () => void;
 }
 
-/** Pages in the write-ahead log (16 MiB) at which they are moved into the file: fewer would be copied more often, more
- * would hold up the next batch for longer. */
+/**
+ * Pages in the write-ahead log (16 MiB) at which they are moved into the file: fewer would be copied more often, more
+ * would hold up the next batch for longer.
+ */
 const WAL_PAGES = 4096;
 /** Longest list a question is answered with. */
 const LIST_MAX = 1000;
@@ -199,7 +201,7 @@ export function openEngine({ path, walPages = WAL_PAGES }: EngineOptions): Engin
 
   function tidy(): void {
     if ((sql.logged.get() as LogState).log < tidyAt) return;
-    // The log keeps its length and is written over from its start: growing it anew would cost each commit a second write.
+    // The log keeps its length and is written over from its start: growing it anew would cost each commit more.
     const { log, checkpointed } = sql.checkpoint.get() as LogState;
     // A reader may hold part of it back; what is left is tried again only after further growth.
     tidyAt = checkpointed < log ? log + walPages : walPages;

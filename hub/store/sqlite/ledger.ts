@@ -101,8 +101,8 @@ interface Asker {
 }
 
 /**
- * Requests on their way to the worker. They leave in groups, without waiting for the commit that runs there: the event loop
- * sees the worker's answers only once per round, and a worker that had to wait for that round would stand still.
+ * Requests on their way to the worker. They leave in groups, without waiting for the commit that runs there: the event
+ * loop sees the worker's answers only once per round, and a worker that waited for that round would stand still.
  */
 class Queue {
   readonly #link: Link;
