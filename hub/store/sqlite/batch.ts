@@ -1,14 +1,14 @@
-/**
- * A batch on its way to the engine's thread and back, packed into one array of numbers and one of texts. Passed as
- * plain objects, a sale of eleven legs costs some 10 µs to send and 20 µs to receive; packed, 5 and 2.
- */
+/** A batch on its way to the engine's thread and back, packed into one array of numbers and one of texts. */
 import { rupiah, toWire } from '../../../protocol/money.ts';
 import { type Account, type AccountKind, accountKinds } from '../../rules/accounts.ts';
 import type { Authority, Entry, EntryKind, FeeShare, Guard, Leg, Slot, Verdict } from '../../rules/entries.ts';
 import type { Posting, PostRequest } from '../ledger.ts';
 import type { Answer, Work } from './engine.ts';
 
-/** What crosses between the threads. */
+/**
+ * What crosses between the threads. Passed as plain objects, a sale of eleven legs costs some 10 µs to send and 20 µs to
+ * receive; packed, 5 and 2.
+ */
 export interface Batch {
   readonly works: number;
   readonly numbers: Float64Array;
