@@ -67,12 +67,15 @@ export function openBooks(db: Database.Database): Books {
     .safeIntegers()
     .raw();
   const held = new Map<string, Held>();
+  // Requests of one batch share their account objects: each is looked up by its name once a batch.
+  const met = new Map<Account, Held>();
   const changed: Held[] = [];
   let positions = new Map<string, bigint>();
   let lastId = 0;
 
   function reload(): void {
     held.clear();
+    met.clear();
     changed.length = 0;
     positions = new Map(sums.all() as [string, bigint][]);
     lastId = db.prepare('SELECT coalesce(max(id), 0) FROM account').pluck().get() as number;
@@ -92,12 +95,13 @@ export function openBooks(db: Database.Database): Books {
   }
 
   function get(account: Account): Held {
+    const seen = met.get(account);
+    if (seen !== undefined) return seen;
     const name = accountName(account);
-    const known = held.get(name);
-    if (known !== undefined) return known;
-    const fresh = read(account);
-    held.set(name, fresh);
-    return fresh;
+    const found = held.get(name) ?? read(account);
+    held.set(name, found);
+    met.set(account, found);
+    return found;
   }
 
   function refusal(accounts: readonly Held[], legs: readonly Leg[]): Refusal | null {
@@ -146,6 +150,7 @@ export function openBooks(db: Database.Database): Books {
       one.changed = false;
     }
     changed.length = 0;
+    met.clear();
     if (held.size > KEPT_MAX) {
       for (const name of held.keys()) {
         if (held.size <= KEPT_MAX / 2) break;

@@ -52,6 +52,8 @@ export function openDatabase(path: string, schema: 'schema.sql' | 'registry.sql'
     db.pragma('cache_size = -65536');
     // Checkpoints run between batches, after the answers have left, not inside a commit.
     db.pragma('wal_autocheckpoint = 0');
+    // A log that a long reader made grow is cut back once it starts over.
+    db.pragma(`journal_size_limit = ${2 ** 26}`);
     // Accounts and entries are only ever linked by the engine itself, which gives the ids; the audit checks every link.
     db.pragma('foreign_keys = OFF');
     db.exec(readFileSync(new URL(schema, SOURCE), 'utf8'));

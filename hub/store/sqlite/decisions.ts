@@ -46,9 +46,6 @@ export interface Decision {
   evidence: Uint8Array | null;
 }
 
-/** A leg's row: id, entry, account, amount, previous, balance. */
-export type LegRow = readonly [number, number, number, bigint, number, bigint];
-
 const LEG_COLUMNS = 6;
 /** Legs per statement; what is left over goes in smaller ones. */
 const LEG_ROWS = [64, 8, 1] as const;
@@ -100,7 +97,15 @@ export interface Decisions {
   /** Id of the next decision. */
   readonly nextId: () => number;
   readonly add: (decision: Decision) => void;
-  readonly addLeg: (row: LegRow) => void;
+  /** Adds a leg's row: id, entry, account, amount, previous leg, balance. */
+  readonly addLeg: (
+    id: number,
+    entry: number,
+    account: number,
+    amount: bigint,
+    previous: number,
+    balance: bigint,
+  ) => void;
   /** Next free leg id. */
   readonly nextLeg: () => number;
   /** Notes the request that came after a cancel. */
@@ -190,9 +195,9 @@ export function openDecisions(db: Database.Database): Decisions {
     legId = lastLeg.get() as number;
   }
 
-  function addLeg(row: LegRow): void {
-    legs.push(...row);
-    legId = row[0];
+  function addLeg(id: number, entry: number, account: number, amount: bigint, previous: number, balance: bigint): void {
+    legs.push(id, entry, account, amount, previous, balance);
+    legId = id;
   }
 
   reload();

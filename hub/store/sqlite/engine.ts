@@ -1,5 +1,4 @@
 /** Engine: makes each batch of requests one durable commit. Synchronous; it must be the file's only writer. */
-import { statSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import type { Account } from '../../rules/accounts.ts';
 import type { EntryKind, Leg } from '../../rules/entries.ts';
@@ -40,8 +39,11 @@ export interface Engine {
   readonly close: () => void;
 }
 
-/** The write-ahead log is moved into the file each time it has grown by this much. */
-const WAL_BYTES = 32 * 2 ** 20;
+/**
+ * Pages in the write-ahead log (16 MiB) at which they are moved into the file: fewer would be copied more often, more
+ * would hold up the next batch for longer.
+ */
+const WAL_PAGES = 4096;
 /** Longest list a question is answered with. */
 const LIST_MAX = 1000;
 
@@ -54,6 +56,12 @@ interface LegRow {
   readonly key: bigint;
   readonly kind: EntryKind;
   readonly at: bigint;
+}
+
+/** Pages in the write-ahead log, and how many of them are in the file. */
+interface LogState {
+  readonly log: number;
+  readonly checkpointed: number;
 }
 
 const LINE = `SELECT leg.*, entry.key, entry.kind, entry.at FROM leg JOIN entry ON entry.id = leg.entry WHERE leg.id = ?`;
@@ -80,6 +88,8 @@ function frame(db: Database.Database) {
     begin: db.prepare('BEGIN IMMEDIATE'),
     commit: db.prepare('COMMIT'),
     version: db.prepare('PRAGMA data_version').pluck(),
+    logged: db.prepare('PRAGMA wal_checkpoint(NOOP)'),
+    checkpoint: db.prepare('PRAGMA wal_checkpoint(PASSIVE)'),
     window: db.prepare('SELECT no FROM settlement_window WHERE closed IS NULL').pluck(),
     firstWindow: db.prepare('INSERT INTO settlement_window (no, opened) VALUES (1, ?)'),
     alarm: db.prepare('INSERT INTO alarm (at, kind, kiosk, detail) VALUES (?, ?, ?, ?)'),
@@ -97,22 +107,22 @@ const timeOf = (work: Work | undefined): number => {
 
 export interface EngineOptions {
   readonly path: string;
-  /** Growth of the write-ahead log between two tidyings, in bytes. */
-  readonly walBytes?: number;
+  /** Pages in the write-ahead log from which `tidy` moves them into the file. */
+  readonly walPages?: number;
 }
 
 /**
  * Opens a ledger file, or starts one.
  * @throws Error if the file is no ledger, cannot be written, or would not be durable.
  */
-export function openEngine({ path, walBytes = WAL_BYTES }: EngineOptions): Engine {
+export function openEngine({ path, walPages = WAL_PAGES }: EngineOptions): Engine {
   const db = openDatabase(path, 'schema.sql');
   const sql = frame(db);
   const books = openBooks(db);
   const cards = openCards(db);
   const decisions = openDecisions(db);
   const version = sql.version.get();
-  let tidyAt = walBytes;
+  let tidyAt = walPages;
 
   function flush(): void {
     decisions.flush();
@@ -192,15 +202,12 @@ export function openEngine({ path, walBytes = WAL_BYTES }: EngineOptions): Engin
     return found;
   }
 
-  function walSize(): number {
-    return statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
-  }
-
   function tidy(): void {
-    if (walSize() < tidyAt) return;
-    // A reader may hold part of the log; what is left is tried again only after further growth.
-    db.pragma('wal_checkpoint(TRUNCATE)');
-    tidyAt = walSize() + walBytes;
+    if ((sql.logged.get() as LogState).log < tidyAt) return;
+    // The log keeps its length and is written over from its start: growing it anew would cost each commit more.
+    const { log, checkpointed } = sql.checkpoint.get() as LogState;
+    // A reader may hold part of it back; what is left is tried again only after further growth.
+    tidyAt = checkpointed < log ? log + walPages : walPages;
   }
 
   return {

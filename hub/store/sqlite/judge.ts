@@ -87,7 +87,7 @@ function postLegs(desk: Desk, id: number, legs: readonly Leg[], accounts: readon
     if (held === undefined) throw new Error('a leg without its account');
     const previous = held.head;
     desk.books.post(held, amount, first + index);
-    desk.decisions.addLeg([first + index, id, held.id, amount, previous, held.balance]);
+    desk.decisions.addLeg(first + index, id, held.id, amount, previous, held.balance);
   });
   return first;
 }

@@ -2,13 +2,12 @@
 import { Worker } from 'node:worker_threads';
 import type { Account } from '../../rules/accounts.ts';
 import { type Alarm, type Ledger, LedgerFault, type Line, type Posting, type TrialBalance } from '../ledger.ts';
+import { type Answers, answerAt, type Batch, Packer } from './batch.ts';
 import type { Answer, Work } from './engine.ts';
-import { packWorks } from './wire.ts';
 
 /** What the worker is asked. */
 export type Call =
-  /** Works as `packWorks` wrote them, and how many. */
-  | { readonly id: number; readonly do: 'apply'; readonly works: string; readonly size: number }
+  | { readonly id: number; readonly do: 'apply'; readonly batch: Batch }
   | { readonly id: number; readonly do: 'balances'; readonly accounts: readonly Account[] }
   | {
       readonly id: number;
@@ -22,15 +21,15 @@ export type Call =
 
 type Asked<C> = C extends Call ? Omit<C, 'id'> : never;
 
-/** What it answers; number 0 says that the ledger is open. */
-export type Reply = { readonly id: number; readonly value: unknown } | { readonly id: number; readonly fault: string };
-
 /** What the worker is started with. */
 export interface WorkerOrder {
   readonly path: string;
   /** Requests in one commit at most. */
   readonly batchMax: number;
 }
+
+/** What it answers; number 0 says that the ledger is open. */
+export type Reply = { readonly id: number; readonly value: unknown } | { readonly id: number; readonly fault: string };
 
 interface Waiting {
   readonly resolve: (value: never) => void;
@@ -98,18 +97,18 @@ class Link {
 
 interface Asker {
   readonly resolve: (answer: Answer) => void;
-  readonly reject: (fault: Error) => void;
+  readonly reject: (fault: unknown) => void;
 }
 
 /**
  * Requests on their way to the worker. They leave in groups, without waiting for the commit that runs there: the event
- * loop sees the worker's answers only once per round, and a worker that had to wait for that round would stand still.
+ * loop sees the worker's answers only once per round, and a worker that waited for that round would stand still.
  */
 class Queue {
   readonly #link: Link;
   readonly #max: number;
   readonly #groupMax: number;
-  #works: Work[] = [];
+  #packer = new Packer();
   #askers: Asker[] = [];
   #unanswered = 0;
 
@@ -123,35 +122,28 @@ class Queue {
     if (this.#unanswered >= this.#max) {
       return Promise.reject(new LedgerFault('too many requests wait for the ledger; try again later', true));
     }
-    this.#unanswered += 1;
     return new Promise((resolve, reject) => {
-      this.#works.push(work);
+      this.#packer.add(work);
       this.#askers.push({ resolve, reject });
-      if (this.#works.length >= this.#groupMax) void this.#send();
+      this.#unanswered += 1;
+      if (this.#askers.length >= this.#groupMax) void this.#send();
       // After this round of the event loop, so that requests which arrived together share a message.
-      else if (this.#works.length === 1) setImmediate(() => void this.#send());
+      else if (this.#askers.length === 1) setImmediate(() => void this.#send());
     });
   }
 
   async #send(): Promise<void> {
-    const size = this.#works.length;
-    if (size === 0) return;
-    // What was asked is let go here: while the disk writes, only the askers need to stay in memory.
-    const works = packWorks(this.#works);
-    const askers = this.#askers;
-    this.#works = [];
+    const [packer, askers] = [this.#packer, this.#askers];
+    if (askers.length === 0) return;
+    this.#packer = new Packer();
     this.#askers = [];
     try {
-      const answers = await this.#link.ask<readonly Answer[]>({ do: 'apply', works, size });
-      askers.forEach(({ resolve, reject }, index) => {
-        const answer = answers[index];
-        if (answer === undefined) reject(new LedgerFault('the engine gave no answer'));
-        else resolve(answer);
-      });
+      const answers = await this.#link.ask<Answers>({ do: 'apply', batch: packer.batch() });
+      for (const [index, { resolve }] of askers.entries()) resolve(answerAt(answers, index));
     } catch (error) {
-      for (const { reject } of askers) reject(error as Error);
+      for (const { reject } of askers) reject(error);
     } finally {
-      this.#unanswered -= size;
+      this.#unanswered -= askers.length;
     }
   }
 }

@@ -1,8 +1,8 @@
 /** Worker: a thin host for the engine, so that waiting for the disk never holds up the event loop of the hub. */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { packAnswers, unpack } from './batch.ts';
 import { type Engine, openEngine } from './engine.ts';
 import type { Call, Reply, WorkerOrder } from './ledger.ts';
-import { openWorks } from './wire.ts';
 
 /** Answers one question; a bad question is the asker's fault and answered as such. */
 function ask(engine: Engine, call: Exclude<Call, { do: 'apply' | 'close' }>): unknown {
@@ -13,21 +13,17 @@ function ask(engine: Engine, call: Exclude<Call, { do: 'apply' | 'close' }>): un
 
 type Apply = Extract<Call, { do: 'apply' }>;
 
-/** The call and what work has queued behind it, one commit's worth; and the call after, if that is no work. */
-function gather(
-  first: Apply,
-  next: () => Call | undefined,
-  max: number,
-): { applies: Apply[]; after: Call | undefined } {
+/** The call and what has queued behind it: one commit's worth, and the next call that is no work or no longer fits. */
+function gather(first: Apply, next: () => Call | undefined, max: number) {
   const applies = [first];
-  let { size } = first;
-  while (size < max) {
-    const call = next();
-    if (call?.do !== 'apply') return { applies, after: call };
-    applies.push(call);
-    size += call.size;
+  let size = first.batch.works;
+  let after = next();
+  while (after?.do === 'apply' && size + after.batch.works <= max) {
+    applies.push(after);
+    size += after.batch.works;
+    after = next();
   }
-  return { applies, after: undefined };
+  return { applies, after };
 }
 
 function host(port: NonNullable<typeof parentPort>): void {
@@ -38,34 +34,39 @@ function host(port: NonNullable<typeof parentPort>): void {
 
   function commit(applies: readonly Apply[]): void {
     // A throw ends this worker: after a failed write nobody can say what is on the disk until the file is opened again.
-    const answers = engine.apply(applies.flatMap(({ works }) => openWorks(works)));
+    const answers = engine.apply(applies.flatMap(({ batch }) => unpack(batch)));
     let from = 0;
-    for (const { id, size } of applies) {
-      reply({ id, value: answers.slice(from, from + size) });
-      from += size;
+    for (const { id, batch } of applies) {
+      reply({ id, value: packAnswers(answers.slice(from, from + batch.works)) });
+      from += batch.works;
     }
     engine.tidy();
   }
 
-  function handle(call: Call): void {
+  /** Handles a call; returns one that was taken from the queue with it, if any. */
+  function handle(call: Call): Call | undefined {
     if (call.do === 'apply') {
       const { applies, after } = gather(call, queued, batchMax);
       commit(applies);
-      if (after !== undefined) handle(after);
-    } else if (call.do === 'close') {
+      return after;
+    }
+    if (call.do === 'close') {
       engine.close();
       reply({ id: call.id, value: null });
       port.close();
-    } else {
-      try {
-        reply({ id: call.id, value: ask(engine, call) });
-      } catch (error) {
-        reply({ id: call.id, fault: error instanceof Error ? error.message : String(error) });
-      }
+      return undefined;
     }
+    try {
+      reply({ id: call.id, value: ask(engine, call) });
+    } catch (error) {
+      reply({ id: call.id, fault: error instanceof Error ? error.message : String(error) });
+    }
+    return undefined;
   }
 
-  port.on('message', handle);
+  port.on('message', (call: Call) => {
+    for (let next: Call | undefined = call; next !== undefined; ) next = handle(next);
+  });
   reply({ id: 0, value: null });
 }
 

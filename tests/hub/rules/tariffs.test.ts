@@ -54,6 +54,7 @@ test('the tariff with the latest first date applies, and of two on one date the 
   const later: Tariff = { ...merchant, version: 2, basisPoints: 100, from: '2026-06-01' };
   const corrected: Tariff = { ...later, version: 3, basisPoints: 80 };
   expect(quote([corrected, later, merchant], sale(50_000n)).version).toBe(3);
+  expect(quote([merchant, later, corrected], sale(50_000n)).version).toBe(3);
   expect(quote([later, merchant], sale(50_000n, { date: '2026-05-31' })).version).toBe(1);
 });
 

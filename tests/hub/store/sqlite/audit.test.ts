@@ -22,13 +22,13 @@ function books(): string {
 }
 
 /** Breaks a closed ledger by hand, walls taken down. */
-function tamper(statement: string): string {
+function tamper(...statements: string[]): string {
   const path = books();
   const db = new Database(path);
   db.pragma('ignore_check_constraints = ON');
   for (const trigger of ['entry_final', 'entry_noted', 'entry_kept', 'leg_final', 'leg_kept'])
     db.exec(`DROP TRIGGER ${trigger}`);
-  expect(db.prepare(statement).run().changes).toBeGreaterThan(0);
+  for (const statement of statements) expect(db.prepare(statement).run().changes).toBeGreaterThan(0);
   db.close();
   return path;
 }
@@ -81,9 +81,20 @@ test.each(accounts)('%s is named', (_name, statement, expected) => {
 });
 
 test('a member’s balance below zero is named even if everything adds up', () => {
-  const path = tamper(`UPDATE leg SET amount = -300000, balance = balance - 100000
-    WHERE id = 1`);
-  expect(auditFile(path).brokenAccounts.length).toBeGreaterThan(0);
+  const member = "(SELECT id FROM account WHERE kind = 'member')";
+  const path = tamper(
+    'UPDATE leg SET amount = -10000, balance = -10000 WHERE id = 1',
+    "UPDATE account SET balance = -10000 WHERE kind = 'bank'",
+    'UPDATE leg SET amount = 10000 WHERE id = 2',
+    `UPDATE leg SET balance = balance - 190000 WHERE account = ${member}`,
+    `UPDATE account SET balance = balance - 190000 WHERE id = ${member}`,
+  );
+  expect(auditFile(path)).toMatchObject({
+    total: 0n,
+    brokenPairs: [],
+    brokenAccounts: ['angkot/member/siti'],
+    brokenEntries: [],
+  });
 });
 
 test('a leg deleted, an entry deleted, or a leg moved to another entry is named', () => {

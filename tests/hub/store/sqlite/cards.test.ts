@@ -73,6 +73,27 @@ test('a sale that comes after its cancel fills its slot once, however often it i
   engine.close();
 });
 
+test('a tap that is late as well as used before is known as used before', () => {
+  const engine = newEngine();
+  const refuse = { refuse: 'expired', outcome: 'expired' } as const;
+  words(engine, putCard(), opening(9n), tiny(1, 5));
+  expect(words(engine, tiny(2, 5, { refuse }))).toEqual(['declined: slot-taken']);
+});
+
+test('what came after a cancel decided earlier is remembered when the hub starts again', () => {
+  const path = ledgerPath();
+  const engine = openEngine({ path });
+  words(engine, putCard(), opening(100n), cancel(1));
+  words(engine, tiny(1, 5));
+  engine.close();
+  const again = newEngine(path);
+  expect(words(again, tiny(1, 5), tiny(1, 6, { hash: 'b'.repeat(32) }))).toEqual([
+    'cancelled: cancelled',
+    'body-differs',
+  ]);
+  expect(again.alarms(10).map(({ kind }) => kind)).toEqual(['body-differs']);
+});
+
 test('a body that differs fills no slot', () => {
   const engine = newEngine();
   words(engine, putCard(), opening(100n), tiny(1, 5), tiny(1, 6, { hash: 'b'.repeat(32) }));

@@ -77,7 +77,7 @@ test('a second writer on the file stops the engine instead of spoiling its books
 
 test('moving the log into the file between batches changes no answer', () => {
   const path = ledgerPath();
-  const engine = openEngine({ path, walBytes: 1 });
+  const engine = openEngine({ path, walPages: 1 });
   for (let seq = 1; seq <= 20; seq += 1) {
     words(engine, opening(1_000n), post(sale({ seq, amount: 1_000n })));
     engine.tidy();

@@ -156,6 +156,16 @@ test('an entry that does not balance is a fault of that request only, and leaves
   expect(words(engine, post(sale({ seq: 1, amount: 1n })))).toEqual(['declined: insufficient-funds']);
 });
 
+test('a fault in a batch counts no slot and no day twice for the requests beside it', () => {
+  const engine = newEngine();
+  const guards = [{ kind: 'day', card: CARD, amount: 60n, max: 100n }] as const;
+  const broken = { ...sale({ seq: 9 }), key: { origin: -1, seq: 9 } };
+  const batch = [post(sale({ seq: 1, amount: 60n, tmc: 5, guards })), post(broken)];
+  expect(words(engine, putCard(), opening(100n))).toEqual(['done', 'approved']);
+  expect(words(engine, ...batch)).toEqual(['approved', 'fault']);
+  expect(engine.alarms(5)).toEqual([]);
+});
+
 test('a key outside its numbers is a fault, not a decision', () => {
   const engine = newEngine();
   const keys = [

@@ -1,5 +1,6 @@
 /** The ledger as the hub uses it: through its port, with the engine in the real worker. */
 import { tmpdir } from 'node:os';
+import Database from 'better-sqlite3';
 import { expect, onTestFinished, test } from 'vitest';
 import { type Ledger, LedgerFault, type PostRequest } from '../../../../hub/store/ledger.ts';
 import { auditFile } from '../../../../hub/store/sqlite/audit.ts';
@@ -62,13 +63,24 @@ const day = (): Work[] => {
   ];
 };
 
-test('through the port and its worker everything is answered as by the engine itself', async () => {
+/** Every row of every table of the ledger. */
+function rows(path: string): unknown {
+  const db = new Database(path, { readonly: true });
+  const tables = ['settlement_window', 'account', 'entry', 'leg', 'card', 'chain', 'gap', 'alarm'];
+  const all = Object.fromEntries(tables.map((table) => [table, db.prepare(`SELECT * FROM ${table}`).all()]));
+  db.close();
+  return all;
+}
+
+test('through the port and its worker everything is answered and written as by the engine itself', async () => {
   const works = day();
-  const [ledger, engine] = [await newLedger(), openEngine({ path: ledgerPath() })];
+  const [path, direct] = [ledgerPath(), ledgerPath()];
+  const [ledger, engine] = [await newLedger(path), openEngine({ path: direct })];
   onTestFinished(() => engine.close());
   const answers = await Promise.all(works.map((work) => through(ledger, work)));
-  const direct = engine.apply(works).map((answer) => (answer.kind === 'fault' ? { kind: 'fault' } : answer));
-  expect(answers).toEqual(direct);
+  const expected = engine.apply(works).map((answer) => (answer.kind === 'fault' ? { kind: 'fault' } : answer));
+  expect(answers).toEqual(expected);
+  expect(rows(path)).toEqual(rows(direct));
   const accounts = [member(), payout, { cooperative: A, kind: 'position', owner: I } as const];
   expect(await ledger.balances(accounts)).toEqual(engine.balances(accounts));
   expect(await ledger.lines(member(), null, 10)).toEqual(engine.lines(member(), null, 10));
@@ -105,6 +117,14 @@ test('after closing and reopening a retry gets its receipt to the byte and the c
   expect(auditFile(path)).toMatchObject({ entries: 2, total: 0n, brokenAccounts: [], brokenEntries: [] });
   const again = await (await newLedger(path)).post(sale({ seq: 1 }));
   expect(again).toEqual({ ...before, duplicate: true });
+});
+
+test('an amount that no receipt could say is refused before it reaches the engine, and harms no other request', async () => {
+  const ledger = await newLedger();
+  const huge = { ...sale({ seq: 1 }), facts: { ...sale({ seq: 1 }).facts, amount: 2n ** 53n } };
+  const [refused, paid] = await Promise.allSettled([ledger.post(huge), ledger.post(requestOf(opening(5n)))]);
+  expect(refused).toMatchObject({ status: 'rejected', reason: { name: 'RangeError' } });
+  expect(paid.status).toBe('fulfilled');
 });
 
 test('a closed ledger decides nothing and says so', async () => {
