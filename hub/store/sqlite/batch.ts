@@ -6,8 +6,8 @@ import type { Posting, PostRequest } from '../ledger.ts';
 import type { Answer, Work } from './engine.ts';
 
 /**
- * What crosses between the threads. Passed as plain objects, a sale of eleven legs costs some 10 µs to send and 20 µs to
- * receive; packed, 5 and 2.
+ * What crosses between the threads. Passed as plain objects, a sale of eleven legs costs some 10 µs to send and
+ * 20 µs to receive; packed, 5 and 2.
  */
 export interface Batch {
   readonly works: number;
