@@ -4,6 +4,20 @@ import { createCipheriv, createDecipheriv, timingSafeEqual } from 'node:crypto';
 export const BLOCK = 16;
 const ZERO = new Uint8Array(BLOCK);
 
+/**
+ * Room for one message while it is worked on, of this module alone. An array above 64 bytes lies outside of V8's heap,
+ * and making one costs more than the AES or SHA-256 over it. Buffer's shared pool would be as quick, but keys pass here.
+ */
+const scratch = Buffer.allocUnsafeSlow(512);
+
+/**
+ * An array of this length with any content, to be filled, used and forgotten before this is called again.
+ * @returns the first bytes of the one scratch array where they suffice.
+ */
+export function borrow(length: number): Buffer {
+  return length <= scratch.length ? scratch.subarray(0, length) : Buffer.allocUnsafeSlow(length);
+}
+
 /** Doubles in GF(2^128): CMAC's subkey K1 is the double of E(K, 0), K2 that of K1 (RFC 4493 section 2.3). */
 export function double(block: Uint8Array): Uint8Array {
   const out = new Uint8Array(BLOCK);
@@ -38,9 +52,9 @@ export function xorInto(into: Uint8Array, from: Uint8Array, at = 0): void {
  */
 export function cmac(key: Uint8Array, message: Uint8Array): Uint8Array {
   const whole = message.length > 0 && message.length % BLOCK === 0;
-  const padded = new Uint8Array(whole ? message.length : message.length + BLOCK - (message.length % BLOCK));
+  const padded = borrow(whole ? message.length : message.length + BLOCK - (message.length % BLOCK));
   padded.set(message);
-  if (!whole) padded[message.length] = 0x80;
+  if (!whole) padded.fill(0, message.length)[message.length] = 0x80;
   const cipher = createCipheriv('aes-128-cbc', key, ZERO);
   const zero = cipher.update(ZERO);
   const k1 = double(zero);

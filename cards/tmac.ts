@@ -33,7 +33,7 @@ function entryLength(command: CoveredCommand): number {
 export function transactionInput(commands: readonly CoveredCommand[]): Uint8Array {
   let length = 0;
   for (const command of commands) length += entryLength(command);
-  const out = Buffer.alloc(length);
+  const out = Buffer.allocUnsafe(length).fill(0);
   let at = 0;
   for (const command of commands) {
     out[at] = codes[command.ins];

@@ -1,16 +1,10 @@
 /** The vault: every secret of the hub in one sealed file, given to the rest as uses, not as keys. */
-import {
-  createCipheriv,
-  createDecipheriv,
-  createHmac,
-  createPrivateKey,
-  generateKeyPairSync,
-  type KeyObject,
-} from 'node:crypto';
+import { createCipheriv, createDecipheriv, createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { type Static, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { type Diversifier, diversification, diversifier, TMAC_KEY_NO } from '../cards/diversify.ts';
+import { hmac } from '../cards/hmac.ts';
 import { KEY_NO } from '../cards/layout.ts';
 import type { CardUid, CooperativeId } from '../protocol/ids.ts';
 import { makeSealingKeys, open } from '../protocol/sealed.ts';
@@ -59,7 +53,8 @@ const CACHED_BEACONS = 64;
 
 /** First 3 bytes of HMAC-SHA-256 over a fixed text: tells two keys apart and says nothing else about them. */
 function keyCheck(key: string): string {
-  return createHmac('sha256', Buffer.from(key, 'hex')).update('simpul-1 key check').digest('hex').slice(0, 6);
+  const text = Buffer.from('simpul-1 key check');
+  return Buffer.from(hmac(Buffer.from(key, 'hex'), text)).toString('hex', 0, 3);
 }
 
 /** A card's keys as the card takes them when it is personalised: hub-run only. */
@@ -207,9 +202,9 @@ function useVault(deps: VaultDeps, contents: Contents): Vault {
       return app && debit && credit && tmac && { app, debit, credit, tmac };
     },
     ...wrapping(deps, contents),
-    beacon: rememberedBeacons((slot) => createHmac('sha256', beaconKey).update(String(slot)).digest().subarray(0, 4)),
+    beacon: rememberedBeacons((slot) => hmac(beaconKey, Buffer.from(String(slot))).subarray(0, 4)),
     receiptMac(receipt) {
-      return createHmac('sha256', receiptKey).update(receipt).digest('hex').slice(0, 32);
+      return Buffer.from(hmac(receiptKey, Buffer.from(receipt))).toString('hex', 0, 16);
     },
     openSealed: (context, box) => open(sealingPrivate, context, box),
   };
@@ -253,22 +248,25 @@ function rememberedBeacons(make: (slot: number) => Uint8Array): (slot: number) =
   };
 }
 
-/** Keeps the keys of the cards in daily use; the oldest leaves when the cache is full. */
+/**
+ * Keeps the keys of the cards in daily use, in two halves: when the younger is full it becomes the elder, whose keys are
+ * forgotten unless they were asked for since. (Taking the oldest out of one map one by one would make each walk over the
+ * holes that the others left.)
+ */
 function remembered(derive: Vault['tmacKey']): Vault['tmacKey'] {
-  const known = new Map<string, Uint8Array>();
+  let elder = new Map<string, Uint8Array>();
+  let younger = new Map<string, Uint8Array>();
   return (issuer, uid, version) => {
     const name = `${uid}${version}${issuer}`;
-    const hit = known.get(name);
+    const hit = younger.get(name);
     if (hit !== undefined) return hit;
-    const key = derive(issuer, uid, version);
+    const key = elder.get(name) ?? derive(issuer, uid, version);
     if (key === null) return null;
-    if (known.size >= CACHED_KEYS) {
-      for (const oldest of known.keys()) {
-        known.delete(oldest);
-        break;
-      }
+    if (younger.size >= CACHED_KEYS / 2) {
+      elder = younger;
+      younger = new Map();
     }
-    known.set(name, key);
+    younger.set(name, key);
     return key;
   };
 }

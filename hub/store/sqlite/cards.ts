@@ -118,11 +118,17 @@ interface CardRow {
   readonly recent: string;
   readonly day: string;
   readonly day_sum: number;
+  /** Whether rows of `chain` and of `gap` belong to it; most cards have neither. */
+  readonly rolled: number;
+  readonly gapped: number;
 }
+
+const FIND = `SELECT *, EXISTS (SELECT 1 FROM chain WHERE chain.card = card.id) AS rolled,
+  EXISTS (SELECT 1 FROM gap WHERE gap.card = card.id) AS gapped FROM card WHERE uid = ?`;
 
 function statements(db: Database.Database) {
   return {
-    find: db.prepare('SELECT * FROM card WHERE uid = ?'),
+    find: db.prepare(FIND),
     chains: db.prepare('SELECT key_version, tmc FROM chain WHERE card = ?').raw(),
     gaps: db.prepare('SELECT first, last FROM gap WHERE card = ? AND key_version = ? ORDER BY first'),
     last: db.prepare('SELECT coalesce(max(id), 0) FROM card').pluck(),
@@ -141,9 +147,10 @@ function load(sql: Statements, uid: CardUid): KeptCard | null {
   if (row === undefined) return null;
   const chainOf = (keyVersion: number, tmc: number): Chain => ({
     ...newChain(keyVersion, tmc),
-    gaps: sql.gaps.all(row.id, keyVersion) as Gap[],
+    gaps: row.gapped ? (sql.gaps.all(row.id, keyVersion) as Gap[]) : [],
   });
-  const older = (sql.chains.all(row.id) as [number, number][]).map(([version, tmc]) => chainOf(version, tmc));
+  const chains = row.rolled ? (sql.chains.all(row.id) as [number, number][]) : [];
+  const older = chains.map(([version, tmc]) => chainOf(version, tmc));
   return {
     id: row.id,
     uid,

@@ -16,6 +16,11 @@ import { uidOf } from './members.ts';
 
 /** The first sale after personalising. */
 const TMC = 5;
+/**
+ * Sales of one card in a run, each at another kiosk, as the pause between two at the same one asks. The hub thus meets a
+ * town that it knows: keys and cards are in its memory after the first sale of each, as they are after a morning's market.
+ */
+const SALES_A_CARD = 6;
 /** One request in twenty is the one before once more. */
 const REPEAT_EVERY = 20;
 /** Every sale differs a little; the fee has all three parts (TRUTH section 7 allows Rp 500,000). */
@@ -50,7 +55,7 @@ export function openMint(directory: string, kiosks: number): Mint {
   registry.close();
   const others = new Map(homes.map((home) => [home, homes.filter((id) => id !== home && pools.get(id)?.length)]));
 
-  function body(seller: (typeof sellers)[number], card: Card, seq: number, beacon: Beacon): string {
+  function body(seller: (typeof sellers)[number], card: Card, tmc: number, seq: number, beacon: Beacon): string {
     const uid = Buffer.from(card.uid, 'hex');
     const key = vault.tmacKey(card.issuer, card.uid, card.tmacKeyVersion);
     if (key === null) throw new Error(`no key for card ${card.uid}`);
@@ -67,11 +72,11 @@ export function openMint(directory: string, kiosks: number): Mint {
     const order = { record: buildRecord(deed, signed), tmri: buildTmri(deed, signed) };
     const intent = { before: BEFORE, records: randomBytes(64), opening: 0n, encTmri: randomBytes(16) };
     const commands = accountCommands(order, intent);
-    const certificate = Buffer.from(tmv(transactionKeys(key, uid, TMC), transactionInput(commands))).toString('hex');
+    const certificate = Buffer.from(tmv(transactionKeys(key, uid, tmc), transactionInput(commands))).toString('hex');
     const claim = {
       uid: card.uid,
       keyVersion: 1,
-      tmc: TMC,
+      tmc,
       tmv: certificate,
       commands,
       before: BEFORE.toString('hex'),
@@ -83,14 +88,14 @@ export function openMint(directory: string, kiosks: number): Mint {
     const [seller] = sellers;
     const card = [...pools.values()].flat()[0];
     if (seller === undefined || card === undefined) throw new Error('the fleet is empty');
-    const text = body(seller, card, 1, { slot: Math.floor(Date.now() / 10_000), value: '00000000' });
+    const text = body(seller, card, TMC, 1, { slot: Math.floor(Date.now() / 10_000), value: '00000000' });
     return encodeAround({ id: 'b-1', at: Date.now(), n: 1 }, text);
   }
 
   return {
     example,
     packets(beacon, total) {
-      const given = new Map(homes.map((home) => [home, 0]));
+      const decks = new Map(homes.map((home) => [home, openDeck(pools.get(home) ?? [], deckSize(total))]));
       const at = Date.now();
       const out: LoadPacket[][] = sellers.map(() => []);
       let made = 0;
@@ -100,11 +105,9 @@ export function openMint(directory: string, kiosks: number): Mint {
           const abroad = others.get(seller.home) ?? [];
           const issuer = abroad[(round + index) % abroad.length];
           if (issuer === undefined) throw new Error('the fleet has one cooperative');
-          const next = given.get(issuer) ?? 0;
-          const card = pools.get(issuer)?.[next];
-          if (card === undefined || made >= total) return out;
-          given.set(issuer, next + 1);
-          const text = body(seller, card, round, beacon);
+          const next = decks.get(issuer)?.(index);
+          if (next === undefined || made >= total) return out;
+          const text = body(seller, next.card, TMC + next.sale, round, beacon);
           const push = (repeat: boolean) => {
             const n = list.length + 1;
             const payload = encodeAround({ id: `b-${n.toString(36)}`, at, n }, text);
@@ -116,6 +119,27 @@ export function openMint(directory: string, kiosks: number): Mint {
         }
       }
     },
+  };
+
+  /** Cards of a cooperative that sell so many times in all: a lone kiosk may meet each card only once. */
+  function deckSize(total: number): number {
+    const sales = Math.min(kiosks, SALES_A_CARD);
+    return Math.ceil(total / sales / homes.length);
+  }
+}
+
+/** Deals cards in turn, each to a kiosk that had it not yet; undefined once all are used up. */
+function openDeck(pool: readonly Card[], size: number): (kiosk: number) => { card: Card; sale: number } | undefined {
+  const deck = pool.slice(0, size).map((card) => ({ card, kiosks: [] as number[] }));
+  let next = 0;
+  return (kiosk) => {
+    for (let tries = 0; tries < deck.length; tries += 1) {
+      const entry = deck[next % deck.length];
+      next += 1;
+      if (entry === undefined || entry.kiosks.length >= SALES_A_CARD || entry.kiosks.includes(kiosk)) continue;
+      return { card: entry.card, sale: entry.kiosks.push(kiosk) - 1 };
+    }
+    return undefined;
   };
 }
 
