@@ -8,7 +8,8 @@ const DIGEST = 32;
 /** The hash of the key's block, each byte against the pad, with the message behind it; as latin-1 text. */
 function padded(key: Uint8Array, pad: number, length: number, write: (input: Buffer) => void): string {
   const input = borrow(BLOCK + length);
-  for (let at = 0; at < BLOCK; at++) input[at] = (key[at] ?? 0) ^ pad;
+  input.fill(pad, key.length, BLOCK);
+  for (let at = 0; at < key.length; at++) input[at] = (key[at] ?? 0) ^ pad;
   write(input);
   return hash('sha256', input, 'binary');
 }

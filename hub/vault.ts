@@ -254,19 +254,25 @@ function rememberedBeacons(make: (slot: number) => Uint8Array): (slot: number) =
  * holes that the others left.)
  */
 function remembered(derive: Vault['tmacKey']): Vault['tmacKey'] {
-  let elder = new Map<string, Uint8Array>();
-  let younger = new Map<string, Uint8Array>();
+  interface Known {
+    readonly issuer: CooperativeId;
+    readonly version: number;
+    readonly key: Uint8Array;
+  }
+  let elder = new Map<CardUid, Known>();
+  let younger = new Map<CardUid, Known>();
   return (issuer, uid, version) => {
-    const name = `${uid}${version}${issuer}`;
-    const hit = younger.get(name);
-    if (hit !== undefined) return hit;
-    const key = elder.get(name) ?? derive(issuer, uid, version);
+    const fits = (known: Known | undefined) => known?.issuer === issuer && known.version === version;
+    const young = younger.get(uid);
+    if (young !== undefined && fits(young)) return young.key;
+    const old = elder.get(uid);
+    const key = old !== undefined && fits(old) ? old.key : derive(issuer, uid, version);
     if (key === null) return null;
     if (younger.size >= CACHED_KEYS / 2) {
       elder = younger;
       younger = new Map();
     }
-    younger.set(name, key);
+    younger.set(uid, { issuer, version, key });
     return key;
   };
 }
