@@ -5,8 +5,8 @@ export const BLOCK = 16;
 const ZERO = new Uint8Array(BLOCK);
 
 /**
- * Room for one message while it is worked on, of this module alone. An array above 64 bytes lies outside of V8's heap,
- * and making one costs more than the AES or SHA-256 over it. Buffer's shared pool would be as quick, but keys pass here.
+ * Room for one message while it is worked on, of this room alone. An array above 64 bytes lies outside V8's heap, and
+ * making one costs more than the AES or SHA-256 over it. Buffer's shared pool is as quick, but keys pass here.
  */
 const scratch = Buffer.allocUnsafeSlow(512);
 

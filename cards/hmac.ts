@@ -22,5 +22,6 @@ function padded(key: Uint8Array, pad: number, length: number, write: (input: Buf
 export function hmac(key: Uint8Array, message: Uint8Array): Uint8Array {
   if (key.length > BLOCK) throw new RangeError(`an HMAC key of ${key.length} bytes`);
   const inner = padded(key, 0x36, message.length, (input) => input.set(message, BLOCK));
-  return bare(Buffer.from(padded(key, 0x5c, DIGEST, (input) => input.write(inner, BLOCK, 'latin1')), 'latin1'));
+  const outer = padded(key, 0x5c, DIGEST, (input) => input.write(inner, BLOCK, 'latin1'));
+  return bare(Buffer.from(outer, 'latin1'));
 }

@@ -47,9 +47,8 @@ async function init(flags: InitFlags): Promise<void> {
   if (!result.ok) return fail(result.error);
   const { cooperatives, members, cards, outlets } = result.town;
   say(`Made a hub for ${result.town.name} in ${directory}:`);
-  say(
-    `  ${cooperatives.length} cooperatives, ${members.length} members, ${cards.length} cards, ${outlets.length} outlets`,
-  );
+  const counted = Object.entries({ cooperatives, members, cards, outlets });
+  say(`  ${counted.map(([name, rows]) => `${rows.length} ${name}`).join(', ')}`);
   say(
     `  give ${result.paths.hubCard} to technicians; keep ${passphrase ? 'the passphrase' : result.paths.vaultKey} safe`,
   );

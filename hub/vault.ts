@@ -249,8 +249,8 @@ function rememberedBeacons(make: (slot: number) => Uint8Array): (slot: number) =
 }
 
 /**
- * Keeps the keys of the cards in daily use, in two halves: when the younger is full it becomes the elder, whose keys are
- * forgotten unless they were asked for since. (Taking the oldest out of one map one by one would make each walk over the
+ * Keeps the keys of the cards in daily use, in two halves: when the younger is full it becomes the elder, and the elder
+ * is forgotten but for what was asked for since. (Taken out of one map one by one, each key would cost a walk over the
  * holes that the others left.)
  */
 function remembered(derive: Vault['tmacKey']): Vault['tmacKey'] {

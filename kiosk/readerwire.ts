@@ -1,4 +1,4 @@
-/** What a reader program says to its kiosk: one JSON object a line on the program's stdout; commands come on its stdin. */
+/** What a reader program says to its kiosk: one JSON object a line on its stdout; commands come on its stdin. */
 import { type Static, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { APDU_BYTES_MAX, WHY_CHARS_MAX } from './readerlines.ts';

@@ -1,4 +1,4 @@
-/** Brings a machine to where every test can run: Debian's packages, user namespaces, and nfc-pcsc, which npm drops without them. */
+/** Brings a machine to where every test can run: Debian's packages, user namespaces, nfc-pcsc. */
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -59,7 +59,7 @@ function installPackages() {
   };
   process.stdout.write(`set-up: ${cure}\n`);
   const install = () => apt('install', '-y', '--no-install-recommends', '-o', 'DPkg::Lock::Timeout=120', ...wanted);
-  // Package lists are missing in fresh containers and stale on old machines; where they are good, fetching them is a waste.
+  // Package lists are missing in fresh containers and stale on old machines; fetching good ones is a waste.
   let result = install();
   if (missing().length > 0) {
     const update = apt('update');
@@ -79,8 +79,8 @@ function checkNamespaces() {
 const nfcLoads = () => run(process.execPath, ['-e', "require('nfc-pcsc')"], { cwd: join(root, 'kiosk') }).ok;
 
 /**
- * `npm ci` without libpcsclite-dev removes the optional nfc-pcsc; only `npm install` brings it back, here without touching the
- * lockfile. An addon that is there but built for another Node needs `npm rebuild` instead.
+ * `npm ci` without libpcsclite-dev removes the optional nfc-pcsc; only `npm install` brings it back, here without
+ * touching the lockfile. An addon that is there but built for another Node needs `npm rebuild` instead.
  */
 function bringReaderBack() {
   if (nfcLoads()) return;

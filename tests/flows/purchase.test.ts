@@ -1,4 +1,4 @@
-/** A member of one cooperative pays at another's stall: real reader stack, real TLS, real ledger file, and what may go wrong. */
+/** A member of one cooperative pays at another's stall: real reader stack, real TLS, real ledger file. */
 import { PassThrough } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';

@@ -106,7 +106,10 @@ test('without nfc-pcsc the technician is told what to install', async () => {
   const program = fileURLToPath(new URL('../../kiosk/pcsc.js', import.meta.url));
   const hide = `import Module from 'node:module';
     const load = Module._load;
-    Module._load = (name, ...rest) => { if (name === 'nfc-pcsc') throw new Error('none'); return load(name, ...rest) };`;
+    Module._load = (name, ...rest) => {
+      if (name === 'nfc-pcsc') throw new Error('none');
+      return load(name, ...rest);
+    };`;
   const preload = `--import=data:text/javascript,${encodeURIComponent(hide)}`;
   const reader = openReader(deps, { command: [process.execPath, preload, program] });
   expect((await eventsOf(reader).next('fault')).why).toBe(

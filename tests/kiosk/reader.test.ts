@@ -50,7 +50,10 @@ describe('a reader program that works', () => {
   test('commands and answers pass unchanged, each to the one who asked', async () => {
     const reader = readerOf(`ready(); card(1);
       const held = [];
-      heard = (m) => { held.push(m); if (held.length === 2) held.reverse().forEach(({ id, hex }) => say({ type: 'reply', id, hex })) }`);
+      heard = (m) => {
+        held.push(m);
+        if (held.length === 2) held.reverse().forEach(({ id, hex }) => say({ type: 'reply', id, hex }));
+      }`);
     const { presence, uid, atr } = await eventsOf(reader).next('card');
     expect({ uid, atr }).toEqual({ uid: '04112233445566', atr: '3b8180018080' });
     const two = [Uint8Array.of(0, 1, 2, 3), Uint8Array.from({ length: 261 }, (_, i) => i % 256)];
@@ -133,7 +136,8 @@ describe('a reader program that fails', () => {
 
   test('a fault it reports itself takes its cards away until it is ready again', async () => {
     const reader = readerOf(`ready(); card(1); heard = ({ id }) => {
-      say({ type: 'fault', why: 'reader unplugged\\u001b[2J' }); say({ type: 'reply', id, hex: '9000' }); ready(); card(2) }`);
+      say({ type: 'fault', why: 'reader unplugged\\u001b[2J' });
+      say({ type: 'reply', id, hex: '9000' }); ready(); card(2) }`);
     const events = eventsOf(reader);
     const { presence } = await events.next('card');
     expect(await reader.transmit(presence, command)).toHaveLength(0);
@@ -188,7 +192,8 @@ describe('closing', () => {
 
   test('also ends a program that will not go', async () => {
     const reader = readerOf(
-      `process.exit = () => {}; ready(); setInterval(() => {}, 1000); say({ type: 'card', presence: process.pid, uid: '04112233445566', atr: '' })`,
+      `process.exit = () => {}; ready(); setInterval(() => {}, 1000);
+        say({ type: 'card', presence: process.pid, uid: '04112233445566', atr: '' })`,
     );
     const { presence: pid } = await eventsOf(reader).next('card');
     await reader.close();

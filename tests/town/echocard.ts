@@ -1,4 +1,4 @@
-/** The simplest card on a slot: it says every command back with status 9000, so that a test sees which bytes arrived. */
+/** The simplest card on a slot: it says each command back with status 9000, so that a test sees what arrived. */
 import type { Duplex } from 'node:stream';
 
 export const ECHO_UID = '04112233445566';

@@ -1,4 +1,4 @@
-/** A town in a folder of its own: a real hub, enrolled kiosks and issued cards, shared by tests, demo and benchmarks. */
+/** A town in a folder of its own: a real hub, enrolled kiosks and issued cards, for tests, demo and benchmarks. */
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -19,7 +19,8 @@ const queries = {
         OR leg.balance <> before.balance + leg.amount END`,
   strays: 'SELECT DISTINCT leg.account FROM leg LEFT JOIN account ON account.id = leg.account WHERE account.id IS NULL',
   // Legs of an entry stand in a row, as many as it says, and sum to zero in each cooperative's books.
-  uneven: `SELECT DISTINCT entry.key FROM leg JOIN account ON account.id = leg.account JOIN entry ON entry.id = leg.entry
+  uneven: `SELECT DISTINCT entry.key FROM leg
+    JOIN account ON account.id = leg.account JOIN entry ON entry.id = leg.entry
     GROUP BY leg.entry, account.cooperative HAVING sum(leg.amount) <> 0`,
   lost: `SELECT entry.key FROM entry LEFT JOIN (SELECT entry, count(*) AS n, min(id) AS first FROM leg GROUP BY entry) l
       ON l.entry = entry.id

@@ -55,17 +55,62 @@ export interface Books {
   readonly reload: () => void;
 }
 
+function refusal(accounts: readonly Held[], legs: readonly Leg[]): Refusal | null {
+  legs.forEach((leg, index) => {
+    const one = accounts[index];
+    if (one !== undefined) one.change += leg.amount;
+  });
+  let found: Refusal | null = null;
+  for (const one of accounts) {
+    const { kind } = one.account;
+    if (found === null && !keeps(kind, one.balance + one.change)) found = accountKinds[kind].refusal;
+  }
+  for (const one of accounts) one.change = 0n;
+  return found;
+}
+
+function statements(db: Database.Database) {
+  return {
+    find: db
+      .prepare('SELECT id, balance, head FROM account WHERE cooperative = ? AND kind = ? AND owner = ?')
+      .safeIntegers(),
+    last: db.prepare('SELECT coalesce(max(id), 0) FROM account').pluck(),
+    insert: db.prepare(accountSql.insert),
+    update: db.prepare(accountSql.update),
+    sums: db
+      .prepare("SELECT cooperative, sum(balance) FROM account WHERE kind = 'position' GROUP BY cooperative")
+      .safeIntegers()
+      .raw(),
+  };
+}
+
+type Statements = ReturnType<typeof statements>;
+
+function read({ find }: Statements, account: Account): Held {
+  const row = find.get(account.cooperative, account.kind, account.owner) as AccountRow | undefined;
+  return {
+    account,
+    id: Number(row?.id ?? 0n),
+    balance: row?.balance ?? 0n,
+    head: Number(row?.head ?? 0n),
+    change: 0n,
+    changed: false,
+    stored: row !== undefined,
+  };
+}
+
+/** Writes an account's row: its first, or its new balance and head. */
+function write({ insert, update }: Statements, one: Held): void {
+  const { cooperative, kind, owner } = one.account;
+  if (one.stored) update.run(one.balance, one.head, one.id);
+  else insert.run(one.id, cooperative, kind, owner, accountKinds[kind].bound, one.balance, one.head);
+  one.stored = true;
+  one.changed = false;
+}
+
 /** Loads the books of an open ledger database. */
 export function openBooks(db: Database.Database): Books {
-  const find = db
-    .prepare('SELECT id, balance, head FROM account WHERE cooperative = ? AND kind = ? AND owner = ?')
-    .safeIntegers();
-  const insert = db.prepare(accountSql.insert);
-  const update = db.prepare(accountSql.update);
-  const sums = db
-    .prepare("SELECT cooperative, sum(balance) FROM account WHERE kind = 'position' GROUP BY cooperative")
-    .safeIntegers()
-    .raw();
+  const sql = statements(db);
   const held = new Map<string, Held>();
   // Requests of one batch share their account objects: each is looked up by its name once a batch.
   const met = new Map<Account, Held>();
@@ -77,44 +122,17 @@ export function openBooks(db: Database.Database): Books {
     held.clear();
     met.clear();
     changed.length = 0;
-    positions = new Map(sums.all() as [string, bigint][]);
-    lastId = db.prepare('SELECT coalesce(max(id), 0) FROM account').pluck().get() as number;
-  }
-
-  function read(account: Account): Held {
-    const row = find.get(account.cooperative, account.kind, account.owner) as AccountRow | undefined;
-    return {
-      account,
-      id: Number(row?.id ?? 0n),
-      balance: row?.balance ?? 0n,
-      head: Number(row?.head ?? 0n),
-      change: 0n,
-      changed: false,
-      stored: row !== undefined,
-    };
+    positions = new Map(sql.sums.all() as [string, bigint][]);
+    lastId = sql.last.get() as number;
   }
 
   function get(account: Account): Held {
     const seen = met.get(account);
     if (seen !== undefined) return seen;
     const name = accountName(account);
-    const found = held.get(name) ?? read(account);
+    const found = held.get(name) ?? read(sql, account);
     held.set(name, found);
     met.set(account, found);
-    return found;
-  }
-
-  function refusal(accounts: readonly Held[], legs: readonly Leg[]): Refusal | null {
-    legs.forEach((leg, index) => {
-      const one = accounts[index];
-      if (one !== undefined) one.change += leg.amount;
-    });
-    let found: Refusal | null = null;
-    for (const one of accounts) {
-      const { kind } = one.account;
-      if (found === null && !keeps(kind, one.balance + one.change)) found = accountKinds[kind].refusal;
-    }
-    for (const one of accounts) one.change = 0n;
     return found;
   }
 
@@ -142,13 +160,7 @@ export function openBooks(db: Database.Database): Books {
   }
 
   function flush(): void {
-    for (const one of changed) {
-      const { cooperative, kind, owner } = one.account;
-      if (one.stored) update.run(one.balance, one.head, one.id);
-      else insert.run(one.id, cooperative, kind, owner, accountKinds[kind].bound, one.balance, one.head);
-      one.stored = true;
-      one.changed = false;
-    }
+    for (const one of changed) write(sql, one);
     changed.length = 0;
     met.clear();
     if (held.size > KEPT_MAX) {
@@ -165,7 +177,7 @@ export function openBooks(db: Database.Database): Books {
     refusal,
     positionAfter,
     post,
-    peek: (account) => held.get(accountName(account)) ?? read(account),
+    peek: (account) => held.get(accountName(account)) ?? read(sql, account),
     flush,
     reload,
   };

@@ -182,6 +182,40 @@ function write(sql: Statements, card: KeptCard): void {
   card.changed = false;
 }
 
+const newCard = (id: number, { uid, status, keyVersion, tmc }: LedgerCard): KeptCard => ({
+  id,
+  uid,
+  status,
+  chain: newChain(keyVersion, tmc),
+  older: new Map(),
+  recent: [],
+  day: '',
+  daySum: 0n,
+  changed: false,
+  stored: false,
+});
+
+/** Counts an approved sale by its guards; returns what it drew from the card's no-PIN day. */
+function countSale(card: KeptCard, guards: readonly Guard[], at: number, date: string): bigint {
+  let counted = 0n;
+  for (const guard of guards) {
+    if (guard.kind === 'cap' || guard.card !== card.uid) continue;
+    if (guard.kind === 'pause') {
+      card.recent = card.recent.filter(([kiosk]) => kiosk !== guard.kiosk);
+      card.recent.push([guard.kiosk, at]);
+      if (card.recent.length > RECENT_MAX) card.recent.shift();
+    } else if (guard.kind === 'day') {
+      if (date > card.day) {
+        card.day = date;
+        card.daySum = 0n;
+      }
+      card.daySum += guard.amount;
+      counted += guard.amount;
+    }
+  }
+  return counted;
+}
+
 /**
  * Takes over what the hub knows of a card. The counter never goes back; a new key version starts its own chain.
  * @throws RangeError if a key version comes back: versions are never reused (TRUTH section 8).
@@ -219,21 +253,8 @@ export function openCards(db: Database.Database): Cards {
     let known = get(card.uid);
     if (known === null) {
       lastId += 1;
-      const chain = newChain(card.keyVersion, card.tmc);
-      const { uid, status } = card;
-      known = {
-        id: lastId,
-        uid,
-        status,
-        chain,
-        older: new Map(),
-        recent: [],
-        day: '',
-        daySum: 0n,
-        changed: false,
-        stored: false,
-      };
-      kept.set(uid, known);
+      known = newCard(lastId, card);
+      kept.set(card.uid, known);
     } else merge(known, card);
     touch(known);
   }
@@ -250,24 +271,8 @@ export function openCards(db: Database.Database): Cards {
   function count(uid: CardUid, guards: readonly Guard[], at: number, date: string): bigint {
     const card = get(uid);
     if (card === null) throw new Error(`card ${uid} passed its guards unknown`);
-    let counted = 0n;
-    for (const guard of guards) {
-      if (guard.kind === 'cap' || guard.card !== uid) continue;
-      if (guard.kind === 'pause') {
-        card.recent = card.recent.filter(([kiosk]) => kiosk !== guard.kiosk);
-        card.recent.push([guard.kiosk, at]);
-        if (card.recent.length > RECENT_MAX) card.recent.shift();
-      } else if (guard.kind === 'day') {
-        if (date > card.day) {
-          card.day = date;
-          card.daySum = 0n;
-        }
-        card.daySum += guard.amount;
-        counted += guard.amount;
-      }
-    }
     touch(card);
-    return counted;
+    return countSale(card, guards, at, date);
   }
 
   function discount(uid: CardUid, kiosk: number, at: number, date: string, counted: bigint): void {
@@ -281,8 +286,10 @@ export function openCards(db: Database.Database): Cards {
   function flush(): void {
     for (const card of changed) write(sql, card);
     changed.length = 0;
+    if (kept.size <= KEPT_MAX) return;
+    // Half at once: taken out one by one, each would cost a walk over the holes that the others left.
     for (const uid of kept.keys()) {
-      if (kept.size <= KEPT_MAX) break;
+      if (kept.size <= KEPT_MAX / 2) break;
       kept.delete(uid);
     }
   }

@@ -51,10 +51,11 @@ const LEG_COLUMNS = 6;
 const LEG_ROWS = [64, 8, 1] as const;
 
 export const decisionSql = {
-  entry: `INSERT INTO entry (id, key, hash, outcome, reason, at, date, window, kind, authority, card, key_version, tmc, amount,
-    counted, leg, legs, receipt, evidence) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  entry: `INSERT INTO entry (id, key, hash, outcome, reason, at, date, window, kind, authority, card, key_version, tmc,
+    amount, counted, leg, legs, receipt, evidence) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   legs: (rows: number) =>
-    `INSERT INTO leg (id, entry, account, amount, previous, balance) VALUES ${Array(rows).fill('(?, ?, ?, ?, ?, ?)').join()}`,
+    `INSERT INTO leg (id, entry, account, amount, previous, balance)
+      VALUES ${Array(rows).fill('(?, ?, ?, ?, ?, ?)').join()}`,
 } as const;
 
 /** The bound values of an entry's row, in the order of `decisionSql.entry`. */

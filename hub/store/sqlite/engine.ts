@@ -3,7 +3,7 @@ import Database from 'better-sqlite3';
 import type { Account } from '../../rules/accounts.ts';
 import type { EntryKind, Leg } from '../../rules/entries.ts';
 import type { Alarm, DecisionKey, LedgerCard, Line, Posting, PostRequest } from '../ledger.ts';
-import { openBooks } from './books.ts';
+import { type Books, openBooks } from './books.ts';
 import { openCards } from './cards.ts';
 import { openDatabase } from './database.ts';
 import { keyOf, openDecisions } from './decisions.ts';
@@ -64,7 +64,8 @@ interface LogState {
   readonly checkpointed: number;
 }
 
-const LINE = `SELECT leg.*, entry.key, entry.kind, entry.at FROM leg JOIN entry ON entry.id = leg.entry WHERE leg.id = ?`;
+const LINE = `SELECT leg.*, entry.key, entry.kind, entry.at FROM leg JOIN entry ON entry.id = leg.entry
+  WHERE leg.id = ?`;
 const LEGS = `SELECT cooperative, kind, owner, amount FROM leg JOIN account ON account.id = leg.account
   WHERE leg.id >= ? AND leg.id < ? ORDER BY leg.id`;
 
@@ -99,11 +100,34 @@ function frame(db: Database.Database) {
   };
 }
 
+type Frame = ReturnType<typeof frame>;
+
 const timeOf = (work: Work | undefined): number => {
   if (work?.do === 'post') return work.request.at;
   if (work?.do === 'alarm') return work.alarm.at;
   return work?.do === 'cancel' ? work.at : 0;
 };
+
+/** Walks an account's chain from `after`, or from its head; the newest line first. */
+function chainOf(books: Books, line: Frame['line'], account: Account, after: number | null, limit: number): Line[] {
+  const { id, head } = books.peek(account);
+  const read = (leg: number) => line.get(leg) as LegRow | undefined;
+  let next = head;
+  if (after !== null) {
+    const row = read(after);
+    if (row === undefined || Number(row.account) !== id) throw new RangeError(`line ${after} is not of this account`);
+    next = Number(row.previous);
+  }
+  const found: Line[] = [];
+  while (next !== 0 && found.length < clamp(limit)) {
+    const row = read(next);
+    if (row === undefined) throw new Error(`the chain of an account is broken at leg ${next}`);
+    const { amount, balance, kind } = row;
+    found.push({ id: next, key: keyOf(Number(row.key)), kind, at: Number(row.at), amount, balance });
+    next = Number(row.previous);
+  }
+  return found;
+}
 
 export interface EngineOptions {
   readonly path: string;
@@ -182,26 +206,6 @@ export function openEngine({ path, walPages = WAL_PAGES }: EngineOptions): Engin
     }
   }
 
-  function lines(account: Account, after: number | null, limit: number): readonly Line[] {
-    const { id, head } = books.peek(account);
-    const read = (leg: number) => sql.line.get(leg) as LegRow | undefined;
-    let next = head;
-    if (after !== null) {
-      const row = read(after);
-      if (row === undefined || Number(row.account) !== id) throw new RangeError(`line ${after} is not of this account`);
-      next = Number(row.previous);
-    }
-    const found: Line[] = [];
-    while (next !== 0 && found.length < clamp(limit)) {
-      const row = read(next);
-      if (row === undefined) throw new Error(`the chain of an account is broken at leg ${next}`);
-      const { amount, balance, kind } = row;
-      found.push({ id: next, key: keyOf(Number(row.key)), kind, at: Number(row.at), amount, balance });
-      next = Number(row.previous);
-    }
-    return found;
-  }
-
   function tidy(): void {
     if ((sql.logged.get() as LogState).log < tidyAt) return;
     // The log keeps its length and is written over from its start: growing it anew would cost each commit more.
@@ -213,7 +217,7 @@ export function openEngine({ path, walPages = WAL_PAGES }: EngineOptions): Engin
   return {
     apply,
     balances: (accounts) => accounts.map((account) => books.peek(account).balance),
-    lines,
+    lines: (account, after, limit) => chainOf(books, sql.line, account, after, limit),
     alarms: (limit) => sql.alarms.all(clamp(limit)) as Alarm[],
     tidy,
     close: () => db.close(),

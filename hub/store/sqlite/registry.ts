@@ -12,7 +12,8 @@ const sql = {
     ON CONFLICT (id) DO UPDATE SET name = excluded.name, net_debit_cap = excluded.net_debit_cap`,
   member: `INSERT INTO member (id, cooperative, name) VALUES (?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET cooperative = excluded.cooperative, name = excluded.name`,
-  card: `INSERT INTO card (uid, number, issuer, member, key_version, tmac_key_version, status) VALUES (?, ?, ?, ?, ?, ?, ?)
+  card: `INSERT INTO card (uid, number, issuer, member, key_version, tmac_key_version, status)
+    VALUES (?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (uid) DO UPDATE SET number = excluded.number, issuer = excluded.issuer, member = excluded.member,
       key_version = excluded.key_version, tmac_key_version = excluded.tmac_key_version, status = excluded.status`,
   outlet: `INSERT INTO outlet (id, cooperative, name, open) VALUES (?, ?, ?, ?)
@@ -53,7 +54,8 @@ function load(db: Database.Database): Loaded {
     members: by(all<Member>('SELECT id, cooperative, name FROM member'), (m) => m.id),
     cards: by(
       all<Card>(
-        'SELECT uid, number, issuer, member, key_version AS keyVersion, tmac_key_version AS tmacKeyVersion, status FROM card',
+        `SELECT uid, number, issuer, member, key_version AS keyVersion, tmac_key_version AS tmacKeyVersion, status
+          FROM card`,
       ),
       (c) => c.uid,
     ),

@@ -149,7 +149,7 @@ const tariffs = fc.record({
   order: fc.shuffledSubarray<FeeRole>(['issuer', 'acquirer', 'platform'], { minLength: 3 }),
 });
 
-test('any purchase under any tariff balances in total, per cooperative and per pair, and its fee parts sum to the fee', () => {
+test('any purchase under any tariff balances in all, by cooperative and by pair; its parts make up the fee', () => {
   const cooperatives = fc.constantFrom('pasar', 'angkot', 'taksi', 'toko', 'simpan', 'kud');
   const amounts = fc.oneof(fc.bigInt({ min: 1n, max: 100n }), fc.bigInt({ min: 1n, max: 2n ** 28n - 1n }));
   fc.assert(

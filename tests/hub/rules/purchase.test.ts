@@ -63,7 +63,7 @@ test('of any two things wrong the earlier in the order is the answer', () => {
   }
 });
 
-test('a sound sale is approved with its legs, and the ledger is asked for status, pause, day and cap in this order', () => {
+test('a sound sale is approved, and the ledger is asked for status, pause, day and cap in this order', () => {
   const verdict = judgePurchase(sound);
   if (!('approve' in verdict)) throw new Error(`refused: ${verdict.refuse}`);
   expect(verdict.approve.kind).toBe('purchase');

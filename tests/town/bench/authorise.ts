@@ -1,4 +1,4 @@
-/** Authorise: durable account sales over MQTT beside a raw echo, a raw group commit and a hub with one sale a commit. */
+/** Authorise: durable account sales over MQTT beside raw echo, raw group commit and a hub with one sale a commit. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -17,8 +17,8 @@ import { uidOf } from './members.ts';
 /** The first sale after personalising. */
 const TMC = 5;
 /**
- * Sales of one card in a run, each at another kiosk, as the pause between two at the same one asks. The hub thus meets a
- * town that it knows: keys and cards are in its memory after the first sale of each, as they are after a morning's market.
+ * Sales of one card in a run, each at another kiosk, as the pause between two at the same one asks. The hub thus meets
+ * a town that it knows: keys and cards are in its memory after each card's first sale, as they are after a morning.
  */
 const SALES_A_CARD = 6;
 /** One request in twenty is the one before once more. */

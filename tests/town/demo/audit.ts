@@ -1,4 +1,4 @@
-/** Audits a closed ledger file in a process of its own and prints one JSON object; exit code 1 if the books are broken. */
+/** Audits a closed ledger file in a process of its own and prints one JSON object; exit code 1 if it is broken. */
 import { auditFile } from '../../../hub/store/sqlite/audit.ts';
 
 const path = process.argv[2];

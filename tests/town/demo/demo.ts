@@ -1,4 +1,4 @@
-/** The demo: a hub, six cooperatives, two stalls and their members' cards, and a purchase across cooperatives to follow. */
+/** The demo: a hub, six cooperatives, two stalls, members' cards, and a purchase across cooperatives to follow. */
 import { execFileSync } from 'node:child_process';
 import { createInterface } from 'node:readline/promises';
 import { fileURLToPath } from 'node:url';

@@ -98,7 +98,7 @@ test('a declined sale stays declined after a top-up', () => {
   expect(engine.balances([member()])).toEqual([500_000n]);
 });
 
-test('the same request sent up to 50 times, in one batch, in many and after reopening, gets one receipt to the byte', () => {
+test('the same request up to 50 times, in one batch, in many, after reopening: one receipt to the byte', () => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 10 }), (batches) => {
       const path = ledgerPath();

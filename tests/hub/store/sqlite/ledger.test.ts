@@ -119,7 +119,7 @@ test('after closing and reopening a retry gets its receipt to the byte and the c
   expect(again).toEqual({ ...before, duplicate: true });
 });
 
-test('an amount that no receipt could say is refused before it reaches the engine, and harms no other request', async () => {
+test('an amount that no receipt could say never reaches the engine, and harms no other request', async () => {
   const ledger = await newLedger();
   const huge = { ...sale({ seq: 1 }), facts: { ...sale({ seq: 1 }).facts, amount: 2n ** 53n } };
   const [refused, paid] = await Promise.allSettled([ledger.post(huge), ledger.post(requestOf(opening(5n)))]);
