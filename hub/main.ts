@@ -1,6 +1,7 @@
 /** The hub's command line: `simpul-hub init | serve | sign | doctor`. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { collectAlone } from './collector.ts';
 import { hubPaths, readConfig } from './config.ts';
 import { examine, freeBytes, spellFindings } from './doctor.ts';
 import { makeLog, realEdges } from './edges.ts';
@@ -69,6 +70,7 @@ async function serve({ data: directory }: { readonly data: string }): Promise<vo
   const ready = prepare(directory);
   if (!ready) return;
   const { config, secret, paths } = ready;
+  collectAlone();
   const log = makeLog(config.log);
   const edges = realEdges(log);
   const onFatal = (fault: Error) => {

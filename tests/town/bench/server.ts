@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import { Aedes } from 'aedes';
+import { collectAlone } from '../../../hub/collector.ts';
 import { hubPaths, readConfig } from '../../../hub/config.ts';
 import { makeLog, realEdges } from '../../../hub/edges.ts';
 import { readSecret } from '../../../hub/secret.ts';
@@ -80,7 +81,9 @@ async function serveEcho({ directory }: ServerOrder): Promise<Served> {
   };
 }
 
+/** The echo gets the same collector as the hub: they differ in their work alone. */
 async function serve(order: ServerOrder, say: (message: ServerReady | ServerCpu) => void): Promise<void> {
+  collectAlone();
   const { tcp, tls, close } = await (order.kind === 'echo' ? serveEcho(order) : serveHub(order));
   process.on('message', async (ask: 'cpu' | 'close') => {
     if (ask === 'close') {
