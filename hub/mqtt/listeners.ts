@@ -21,8 +21,7 @@ interface Listener {
 }
 
 const HANDSHAKE_MS = 5000;
-/** Connections without a finished handshake; beyond, the oldest is let go. */
-const UNKNOWN_MAX = 2048;
+const UNFINISHED_MAX = 2048;
 
 const placeOf = (socket: Socket) => `${socket.remoteAddress} ${socket.remotePort}`;
 
@@ -53,7 +52,7 @@ async function listen(server: Server, port: number, host: string): Promise<Liste
 export async function listenTls(
   deps: BrokerDeps,
   visits: BadVisits,
-  { host, port, tls }: BrokerOptions,
+  { host, port, tls, unfinishedMax = UNFINISHED_MAX }: BrokerOptions,
   admit: (incoming: Incoming) => void,
 ): Promise<Listener> {
   const secured = createTlsServer({
@@ -67,7 +66,7 @@ export async function listenTls(
     sessionIdContext: 'simpul-1',
   });
   const front = createServer({ pauseOnConnect: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 });
-  const passed = watchDoor(deps, front, secured);
+  const passed = watchDoor(deps, front, secured, unfinishedMax);
   secured.on('secureConnection', (socket) => {
     // Errors of a socket that nobody has taken over yet must not end the process.
     socket.on('error', () => undefined);
@@ -97,13 +96,18 @@ function isEnrolled(registry: BrokerDeps['registry'], identity: Identity | null)
 }
 
 /** Puts the door in front of the handshakes; returns what to call after one, with whether a kiosk came of it. */
-function watchDoor(deps: BrokerDeps, front: Server, secured: TlsServer): (socket: TLSSocket, good: boolean) => void {
+function watchDoor(
+  deps: BrokerDeps,
+  front: Server,
+  secured: TlsServer,
+  unfinishedMax: number,
+): (socket: TLSSocket, good: boolean) => void {
   const door = new Door(deps.now, deps.later);
   /** Connections without a finished handshake, oldest first, with what to call when it ends. */
-  const unknown = new Map<string, { raw: Socket; ended: (good: boolean) => void }>();
+  const unfinished = new Map<string, { raw: Socket; ended: (good: boolean) => void }>();
   const end = (place: string, good: boolean) => {
-    const entry = unknown.get(place);
-    unknown.delete(place);
+    const entry = unfinished.get(place);
+    unfinished.delete(place);
     entry?.ended(good);
   };
   front.on('connection', (raw) => {
@@ -117,9 +121,9 @@ function watchDoor(deps: BrokerDeps, front: Server, secured: TlsServer): (socket
         raw.destroy();
       },
     });
-    unknown.set(place, { raw, ended });
-    if (unknown.size > UNKNOWN_MAX) {
-      for (const { raw: oldest } of unknown.values()) {
+    unfinished.set(place, { raw, ended });
+    if (unfinished.size > unfinishedMax) {
+      for (const { raw: oldest } of unfinished.values()) {
         oldest.destroy();
         break;
       }

@@ -85,7 +85,7 @@ export interface Dialling {
 
 /** Opens a TLS socket to the hub, with a kiosk's certificate or without one; resolves when it is open or has failed. */
 export async function dial(
-  world: World,
+  { hub }: { readonly hub: Pick<World['hub'], 'port'> },
   kiosk: Pick<TestKiosk, 'key' | 'grant'> | null,
   { session, from = '127.0.0.1', whenDone }: Dialling = {},
 ): Promise<Wire> {
@@ -93,7 +93,7 @@ export async function dial(
   // Node hands `localAddress` on to the TCP socket; its type file leaves it out.
   const options: ConnectionOptions & Pick<TcpSocketConnectOpts, 'localAddress'> = {
     host: '127.0.0.1',
-    port: world.hub.port,
+    port: hub.port,
     localAddress: from,
     servername: 'localhost',
     ...(kiosk === null ? { rejectUnauthorized: false } : { ca, key: kiosk.key, cert: kiosk.grant.certificate }),
