@@ -41,6 +41,7 @@ export class BadVisits {
     return this.#visits.has(name) && this.#recent(name).length >= BAD_VISITS;
   }
 
+  /** Forgets the bad visits of a name. */
   forget(name: string): void {
     this.#visits.delete(name);
   }
