@@ -22,7 +22,7 @@ let ledger: Database.Database;
 let said = 0;
 let seqs = 0;
 let turn = 0;
-/** Each card's next counter; with no counter here does one changed bit give zero, which the schema refuses. */
+/** Each card's next counter, never a power of two: one changed bit would give zero, which the schema refuses. */
 const counters = new Map(uids.map((uid) => [uid, 0x501]));
 
 beforeAll(async () => {
