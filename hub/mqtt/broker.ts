@@ -36,6 +36,8 @@ export interface BrokerOptions {
   readonly tls: { readonly key: KeyObject; readonly certificate: string; readonly ca: string };
   /** Port of a listener without TLS on the loopback address, where a client is who it says: for measurements only. */
   readonly benchTcpPort?: number | undefined;
+  /** Connections without a finished handshake at once; beyond, the oldest is let go. */
+  readonly unfinishedMax?: number;
 }
 
 export interface Broker {

@@ -1,9 +1,10 @@
 /** The sockets: mutual TLS 1.3 behind the door, and a bare one on the loopback address for measurements. */
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
+import type { KioskName } from '../../protocol/ids.ts';
 import type { Identity } from './access.ts';
 import type { BrokerDeps, BrokerOptions } from './broker.ts';
-import { BadVisits, SlowLanes } from './door.ts';
+import { type BadVisits, Door } from './door.ts';
 import { type Guard, makeGuard } from './guard.ts';
 
 /** A connection on its way to the broker. */
@@ -20,8 +21,7 @@ interface Listener {
 }
 
 const HANDSHAKE_MS = 5000;
-/** Connections without a finished handshake; beyond, the oldest is let go. */
-const UNKNOWN_MAX = 2048;
+const UNFINISHED_MAX = 2048;
 
 const placeOf = (socket: Socket) => `${socket.remoteAddress} ${socket.remotePort}`;
 
@@ -52,7 +52,7 @@ async function listen(server: Server, port: number, host: string): Promise<Liste
 export async function listenTls(
   deps: BrokerDeps,
   visits: BadVisits,
-  { host, port, tls }: BrokerOptions,
+  { host, port, tls, unfinishedMax = UNFINISHED_MAX }: BrokerOptions,
   admit: (incoming: Incoming) => void,
 ): Promise<Listener> {
   const secured = createTlsServer({
@@ -66,12 +66,14 @@ export async function listenTls(
     sessionIdContext: 'simpul-1',
   });
   const front = createServer({ pauseOnConnect: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 });
-  watchDoor(deps, front, secured);
+  const passed = watchDoor(deps, front, secured, unfinishedMax);
   secured.on('secureConnection', (socket) => {
     // Errors of a socket that nobody has taken over yet must not end the process.
     socket.on('error', () => undefined);
     const identity = identityOf(socket);
-    if (identity === null || visits.shut(identity.serial)) {
+    const tooOften = identity !== null && visits.shut(identity.serial);
+    passed(socket, !tooOften && isEnrolled(deps.registry, identity));
+    if (identity === null || tooOften) {
       deps.metrics.refusedConnections.inc({ why: identity === null ? 'certificate-unreadable' : 'too-often' });
       socket.destroy();
       return;
@@ -87,37 +89,57 @@ function identityOf(socket: TLSSocket): Identity | null {
   return typeof subject?.CN === 'string' ? { name: subject.CN, serial: serialNumber.toLowerCase() } : null;
 }
 
-function watchDoor(deps: BrokerDeps, front: Server, secured: TlsServer): void {
-  const lanes = new SlowLanes(new BadVisits(deps.now), deps.later);
+/** Whether the certificate is the one that its name holds now: an old or revoked one makes no address a kiosk's. */
+function isEnrolled(registry: BrokerDeps['registry'], identity: Identity | null): boolean {
+  const kiosk = identity === null ? undefined : registry.kiosk(identity.name as KioskName);
+  return kiosk !== undefined && !kiosk.revoked && kiosk.serial === identity?.serial;
+}
+
+/** Puts the door in front of the handshakes; returns what to call after one, with whether a kiosk came of it. */
+function watchDoor(
+  deps: BrokerDeps,
+  front: Server,
+  secured: TlsServer,
+  unfinishedMax: number,
+): (socket: TLSSocket, good: boolean) => void {
+  const door = new Door(deps.now, deps.later);
   /** Connections without a finished handshake, oldest first, with what to call when it ends. */
-  const unknown = new Map<string, { raw: Socket; ended: (good: boolean) => void }>();
+  const unfinished = new Map<string, { raw: Socket; ended: (good: boolean) => void }>();
   const end = (place: string, good: boolean) => {
-    const entry = unknown.get(place);
-    unknown.delete(place);
+    const entry = unfinished.get(place);
+    unfinished.delete(place);
     entry?.ended(good);
   };
   front.on('connection', (raw) => {
     const place = placeOf(raw);
     raw.on('error', () => undefined);
     raw.on('close', () => end(place, false));
-    const ended = lanes.arrive(raw.remoteAddress ?? '', {
+    const ended = door.arrive(raw.remoteAddress ?? '', {
       enter: () => secured.emit('connection', raw),
-      leave: () => raw.destroy(),
+      leave() {
+        deps.metrics.refusedConnections.inc({ why: 'door-shut' });
+        raw.destroy();
+      },
     });
-    unknown.set(place, { raw, ended });
-    if (unknown.size > UNKNOWN_MAX) {
-      for (const { raw: oldest } of unknown.values()) {
+    unfinished.set(place, { raw, ended });
+    if (unfinished.size > unfinishedMax) {
+      for (const { raw: oldest } of unfinished.values()) {
         oldest.destroy();
         break;
       }
     }
   });
-  secured.on('secureConnection', (socket) => end(placeOf(socket), true));
   secured.on('tlsClientError', (error, socket) => {
     deps.metrics.refusedConnections.inc({ why: 'handshake' });
     deps.log.info({ address: socket.remoteAddress, why: error.message }, 'handshake failed');
     socket.destroy();
   });
+  return (socket, good) => {
+    const { remoteAddress = '' } = socket;
+    end(placeOf(socket), good);
+    // A connection may last for days; what counts is when the kiosk was last there.
+    if (good) socket.once('close', () => door.remember(remoteAddress));
+  };
 }
 
 /** Listens without TLS for measurements; the loopback address is not a parameter. */

@@ -1,5 +1,5 @@
 /** Taps: claims as a genuine card and an honest kiosk make them, built from the same keys. */
-import { buildRecord, buildTmri, proof } from '../../cards/record.ts';
+import { buildRecord, buildTmri, proof, type RecordKind } from '../../cards/record.ts';
 import { tmv, transactionInput, transactionKeys } from '../../cards/tmac.ts';
 import type { Hub } from '../../hub/serve.ts';
 import type { CardCommand } from '../../protocol/claim.ts';
@@ -13,20 +13,27 @@ export interface Tap {
   readonly amount: number;
   readonly seq: number;
   readonly tmc: number;
-  /** Milliseconds since 1970 UTC at which the beacon was current. */
-  readonly at: number;
+  /** Milliseconds since 1970 UTC at which the beacon was current; null if the kiosk never had one. */
+  readonly at: number | null;
+  /** Of the record; account where none is given. */
+  readonly kind?: RecordKind;
 }
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
 
 /** The request that this tap ends in. */
-export function tapRequest(hub: Hub, kiosk: TestKiosk, { uid, amount, seq, tmc, at }: Tap): PurchaseRequest {
+export function tapRequest(
+  hub: Hub,
+  kiosk: TestKiosk,
+  { uid, amount, seq, tmc, at, kind = 'account' }: Tap,
+): PurchaseRequest {
   const card = hub.registry.card(uid as CardUid);
-  const slot = Math.floor(at / 1000 / BEACON_SECONDS);
+  const slot = at === null ? null : Math.floor(at / 1000 / BEACON_SECONDS);
   const kioskNo = kiosk.grant.kiosk;
-  const deed = { kind: 'account', amount: BigInt(amount), kioskNo, kioskSeq: seq, minute: minuteOfSlot(slot) } as const;
+  const minute = slot === null ? 0 : minuteOfSlot(slot);
+  const deed = { kind, amount: BigInt(amount), kioskNo, kioskSeq: seq, minute };
   const uidBytes = Buffer.from(uid, 'hex');
-  const full = proof(kiosk.witness, uidBytes, deed, hub.vault.beacon(slot));
+  const full = proof(kiosk.witness, uidBytes, deed, slot === null ? new Uint8Array(4) : hub.vault.beacon(slot));
   const commands: CardCommand[] = [
     { ins: 'AB', file: 1, from: 0, count: 4, data: '00'.repeat(64) },
     { ins: '6C', file: 3, value: 0 },

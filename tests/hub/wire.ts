@@ -1,6 +1,6 @@
 /** An MQTT client made of raw packets, so that tests can also say what no client library would. */
-import { connect as connectTcp, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import { connect as connectTcp, type Socket, type TcpSocketConnectOpts } from 'node:net';
+import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import mqtt, { type Packet } from 'mqtt-packet';
 import { onTestFinished } from 'vitest';
 import { encode } from '../../protocol/envelope.ts';
@@ -75,21 +75,31 @@ function wrap(socket: Socket, whenDone: Finally = onTestFinished): Wire {
   };
 }
 
+export interface Dialling {
+  /** A TLS session to resume. */
+  readonly session?: Buffer | undefined;
+  /** The address to come from, of the loopback network. */
+  readonly from?: string;
+  readonly whenDone?: Finally | undefined;
+}
+
 /** Opens a TLS socket to the hub, with a kiosk's certificate or without one; resolves when it is open or has failed. */
 export async function dial(
-  world: World,
+  { hub }: { readonly hub: Pick<World['hub'], 'port'> },
   kiosk: Pick<TestKiosk, 'key' | 'grant'> | null,
-  session?: Buffer,
-  whenDone?: Finally,
+  { session, from = '127.0.0.1', whenDone }: Dialling = {},
 ): Promise<Wire> {
   const ca = kiosk?.grant.ca;
-  const socket = connectTls({
+  // Node hands `localAddress` on to the TCP socket; its type file leaves it out.
+  const options: ConnectionOptions & Pick<TcpSocketConnectOpts, 'localAddress'> = {
     host: '127.0.0.1',
-    port: world.hub.port,
+    port: hub.port,
+    localAddress: from,
     servername: 'localhost',
     ...(kiosk === null ? { rejectUnauthorized: false } : { ca, key: kiosk.key, cert: kiosk.grant.certificate }),
     ...(session === undefined ? {} : { session }),
-  });
+  };
+  const socket = connectTls(options);
   const wire = wrap(socket, whenDone);
   await new Promise<void>((resolve) => socket.once('secureConnect', resolve).once('close', () => resolve()));
   return wire;
@@ -115,7 +125,7 @@ export const connectPacket = (clientId: string, more: object = {}): Packet => ({
 
 /** Dials, connects and subscribes as a good kiosk does. */
 export async function join(world: World, kiosk: TestKiosk, more: object = {}, whenDone?: Finally): Promise<Wire> {
-  const wire = await dial(world, kiosk, undefined, whenDone);
+  const wire = await dial(world, kiosk, { whenDone });
   wire.send(connectPacket(kiosk.name, more));
   const connack = await wire.find(({ cmd }) => cmd === 'connack');
   if (connack.cmd !== 'connack' || connack.returnCode !== 0) throw new Error(`not let in: ${JSON.stringify(connack)}`);

@@ -1,23 +1,25 @@
 /** Lines between kiosk and reader program come in any pieces and with any content. */
-import { fc, test } from '@fast-check/vitest';
-import { describe, expect } from 'vitest';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
 import { lineCutter, lineOf, readToReader, sentence } from '../../kiosk/readerlines.ts';
 import { readFromReader } from '../../kiosk/readerwire.ts';
 
 describe('the reader wire', () => {
-  test.prop([
-    fc.array(fc.string({ maxLength: 80 }).map((text) => text.replaceAll('\n', ''))),
-    fc.infiniteStream(fc.nat(40)),
-  ])('lines arrive whole however the stream is cut', (lines, cuts) => {
-    const bytes = Buffer.from(lines.map((line) => `${line}\n`).join(''));
-    const heard: string[] = [];
-    const cut = lineCutter((line) => heard.push(line), expect.unreachable);
-    for (let at = 0; at < bytes.length; ) {
-      const length = 1 + (cuts.next().value as number);
-      cut(bytes.subarray(at, at + length));
-      at += length;
-    }
-    expect(heard).toEqual(lines);
+  test('lines arrive whole however the stream is cut', () => {
+    const texts = fc.array(fc.string({ maxLength: 80 }).map((text) => text.replaceAll('\n', '')));
+    fc.assert(
+      fc.property(texts, fc.infiniteStream(fc.nat(40)), (lines, cuts) => {
+        const bytes = Buffer.from(lines.map((line) => `${line}\n`).join(''));
+        const heard: string[] = [];
+        const cut = lineCutter((line) => heard.push(line), expect.unreachable);
+        for (let at = 0; at < bytes.length; ) {
+          const length = 1 + (cuts.next().value as number);
+          cut(bytes.subarray(at, at + length));
+          at += length;
+        }
+        expect(heard).toEqual(lines);
+      }),
+    );
   });
 
   test('a line past the limit is told once, and nothing after it is believed', () => {
@@ -34,18 +36,26 @@ describe('the reader wire', () => {
     expect({ heard, tooLong }).toEqual({ heard: ['fine'], tooLong: 1 });
   });
 
-  test.prop([fc.oneof(fc.string(), fc.json())])('no text makes the reading throw', (text) => {
-    readFromReader(text);
-    readToReader(text);
+  test('no text makes the reading throw', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), fc.json()), (text) => {
+        readFromReader(text);
+        readToReader(text);
+      }),
+    );
   });
 
   const hex = (fewest: number, most: number) =>
     fc.uint8Array({ minLength: fewest, maxLength: most }).map((bytes) => Buffer.from(bytes).toString('hex'));
   const counter = fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER });
 
-  test.prop([counter, counter, hex(4, 512)])('a command arrives as it was sent', (id, presence, command) => {
-    const message = { type: 'apdu', id, presence, hex: command } as const;
-    expect(readToReader(lineOf(message))).toEqual(message);
+  test('a command arrives as it was sent', () => {
+    fc.assert(
+      fc.property(counter, counter, hex(4, 512), (id, presence, command) => {
+        const message = { type: 'apdu', id, presence, hex: command } as const;
+        expect(readToReader(lineOf(message))).toEqual(message);
+      }),
+    );
   });
 
   test.each([
@@ -62,10 +72,11 @@ describe('the reader wire', () => {
     expect(readToReader(JSON.stringify(value))).toBeUndefined();
   });
 
-  test.prop([fc.string({ unit: 'binary', maxLength: 700, size: 'max' })])(
-    'a sentence is one printable line',
-    (text) => {
-      expect(sentence(text)).toMatch(/^\P{C}{1,300}$/u);
-    },
-  );
+  test('a sentence is one printable line', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 700, size: 'max' }), (text) => {
+        expect(sentence(text)).toMatch(/^\P{C}{1,300}$/u);
+      }),
+    );
+  });
 });

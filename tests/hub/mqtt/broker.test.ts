@@ -104,7 +104,7 @@ test('revoking a kiosk closes its connection within a second, and no resumed TLS
   world.hub.revoke(registered.no);
   await wire.gone();
   expect(performance.now() - began).toBeLessThan(1000);
-  const resumed = await dial(world, kiosk, session);
+  const resumed = await dial(world, kiosk, { session });
   expect((resumed.socket as import('node:tls').TLSSocket).isSessionReused()).toBe(true);
   resumed.send(connectPacket(kiosk.name));
   expect(await connackOf(resumed)).toBe(5);
@@ -284,7 +284,61 @@ test('strangers who fail again and again do not keep out a good kiosk at the sam
   const began = performance.now();
   await serves();
   expect(performance.now() - began).toBeLessThan(6000);
-  await Promise.all(strangers);
+  await Promise.all(strangers.map(async (stranger) => (await stranger).gone()));
+});
+
+/** Connections refused so far for this reason. */
+async function refused(why: string): Promise<number> {
+  const { values } = await world.hub.metrics.refusedConnections.get();
+  return values.find(({ labels }) => labels.why === why)?.value ?? 0;
+}
+
+/** The hub's clock goes past the minutes after its start, in which no address is shut. */
+const passGrace = () => {
+  world.shift += 301_000;
+};
+
+test('a certificate that was replaced makes no address a place of kiosks: after three visits it is shut', async () => {
+  const old = await fresh();
+  await world.enrol(old.name);
+  passGrace();
+  const before = await refused('door-shut');
+  const heard: (number | 'closed')[] = [];
+  for (let n = 0; n < 5; n++) {
+    const wire = await dial(world, old, { from: '127.0.0.3' });
+    wire.send(connectPacket(old.name));
+    heard.push(await connackOf(wire));
+  }
+  expect(heard).toEqual([5, 5, 5, 'closed', 'closed']);
+  expect(await refused('door-shut')).toBe(before + 2);
+});
+
+test('where no kiosk ever was a stranger is heard three times a minute, while kiosks elsewhere come and go', async () => {
+  const before = { handshake: await refused('handshake'), shut: await refused('door-shut') };
+  const since = async () => [
+    (await refused('handshake')) - before.handshake,
+    (await refused('door-shut')) - before.shut,
+  ];
+  passGrace();
+  const from = '127.0.0.2';
+  const knock = async () => (await dial(world, null, { from })).gone();
+  for (let n = 0; n < 5; n++) await knock();
+  await until(async () => (await since()).join() === '3,2');
+  await Promise.all(Array.from({ length: 20 }, knock));
+  await until(async () => (await since()).join() === '3,22');
+  await serves();
+
+  world.shift += 61_000;
+  const comesFrom = async () => {
+    const wire = await dial(world, good, { from });
+    wire.send(connectPacket(good.name));
+    return connackOf(wire);
+  };
+  expect(await comesFrom()).toBe(0);
+  // Now that a kiosk was there, strangers slow it and do not shut it out.
+  for (let n = 0; n < 4; n++) await knock();
+  expect(await comesFrom()).toBe(0);
+  expect(await since()).toEqual([7, 22]);
 });
 
 test('the measuring listener has no TLS, believes the client id, and lets in registered kiosks only', async () => {

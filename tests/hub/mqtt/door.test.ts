@@ -1,6 +1,6 @@
-/** The door: three bad visits a minute, and strangers never shut out the good kiosk behind the same address. */
+/** The door: three bad visits a minute, and strangers never shut out the kiosk that was seen at the same address. */
 import { expect, test } from 'vitest';
-import { BadVisits, SlowLanes } from '../../../hub/mqtt/door.ts';
+import { BadVisits, Door, houseOf, SlowLanes } from '../../../hub/mqtt/door.ts';
 
 /** A clock that moves when told, and runs what falls due. */
 function makeClock() {
@@ -108,4 +108,109 @@ test('one who leaves the queue by himself is not let in later', () => {
   impatient(false);
   clock.pass(5000);
   expect(inside).toEqual(['first']);
+});
+
+const MINUTE = 60_000;
+
+/** A door whose first minutes are over, and everyone who was let in or sent away. */
+function makeDoor(pass = 5 * MINUTE) {
+  const clock = makeClock();
+  const door = new Door(clock.now, clock.later);
+  clock.pass(pass);
+  const inside: string[] = [];
+  const left: string[] = [];
+  const arrive = (name: string, address = '10.0.0.7') =>
+    door.arrive(address, { enter: () => inside.push(name), leave: () => left.push(name) });
+  const strangers = (count: number, address?: string) => {
+    for (let n = 0; n < count; n++) arrive('stranger', address)(false);
+  };
+  return { clock, door, arrive, strangers, inside, left };
+}
+
+test('where no kiosk ever was, three may try a minute and the others are sent away at once', () => {
+  const { clock, strangers, inside, left } = makeDoor();
+  for (let n = 0; n < 60; n++) {
+    strangers(1);
+    clock.pass(1000);
+  }
+  expect([inside.length, left.length]).toEqual([3, 57]);
+  // The minute slides: each of the three makes room as it gets old.
+  for (let n = 0; n < 600; n++) {
+    strangers(10);
+    clock.pass(1000);
+  }
+  expect(inside.length).toBe(3 + 30);
+});
+
+test('of many that come at once to a strange address no more than three may try', () => {
+  const { arrive, inside, left } = makeDoor();
+  for (let n = 0; n < 100; n++) arrive('stranger');
+  expect([inside.length, left.length]).toEqual([3, 97]);
+});
+
+test('a kiosk that comes from a new address makes it a known one, and the failures before are forgotten', () => {
+  const { arrive, strangers, inside, left } = makeDoor();
+  strangers(2);
+  arrive('kiosk')(true);
+  for (let n = 0; n < 20; n++) arrive('kiosk')(true);
+  expect(left).toEqual([]);
+  expect(inside).toHaveLength(23);
+});
+
+test('an address is known for a day after a kiosk was last there, and then no more', () => {
+  const { clock, door, arrive, strangers, inside, left } = makeDoor();
+  arrive('kiosk')(true);
+  clock.pass(23 * 60 * MINUTE);
+  door.remember('10.0.0.7');
+  clock.pass(23 * 60 * MINUTE);
+  strangers(10);
+  clock.pass(10_000);
+  arrive('late kiosk')(true);
+  expect(left).toEqual([]);
+  expect(inside).toContain('late kiosk');
+  clock.pass(24 * 60 * MINUTE);
+  strangers(4);
+  expect(left).toHaveLength(1);
+});
+
+test('in the first five minutes after the start every address is slowed and none is shut', () => {
+  const { clock, arrive, strangers, inside, left } = makeDoor(0);
+  strangers(10);
+  clock.pass(5 * MINUTE - 10_000);
+  strangers(10);
+  const ended = arrive('kiosk');
+  clock.pass(5_000);
+  expect(inside).toContain('kiosk');
+  ended(true);
+  expect(left).toEqual([]);
+  // What was seen in those minutes counts afterwards.
+  clock.pass(5_000);
+  strangers(10);
+  strangers(10, '10.0.0.8');
+  expect(left).toHaveLength(7);
+});
+
+test('ten thousand addresses are known at most; the one seen longest ago is forgotten first', () => {
+  const { door, strangers, left } = makeDoor();
+  const addressOf = (n: number) => `10.1.${n >> 8}.${n & 255}`;
+  for (let n = 0; n < 10_000; n++) door.remember(addressOf(n));
+  door.remember(addressOf(0));
+  door.remember('10.0.0.8');
+  strangers(4, addressOf(0));
+  expect(left).toHaveLength(0);
+  strangers(4, addressOf(1));
+  expect(left).toHaveLength(1);
+});
+
+test.each([
+  ['192.168.1.20', '192.168.1.20'],
+  ['::ffff:192.168.1.20', '192.168.1.20'],
+  ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2'],
+  ['2001:db8:1:2::6', '2001:db8:1:2'],
+  ['2001:DB8::6', '2001:db8:0:0'],
+  ['fe80::1%eth0', 'fe80:0:0:0'],
+  ['::1', '0:0:0:0'],
+  ['', ''],
+])('%s stands behind the door %s', (address, house) => {
+  expect(houseOf(address)).toBe(house);
 });

@@ -1,7 +1,7 @@
 /** The byte guard follows frames however the network cuts them, and bounds strangers and kiosks alike. */
-import { fc, test } from '@fast-check/vitest';
+import fc from 'fast-check';
 import mqtt from 'mqtt-packet';
-import { expect } from 'vitest';
+import { expect, test } from 'vitest';
 import { ackFrame, answerFrame } from '../../../hub/mqtt/frames.ts';
 import { FRAME_BYTES, makeGuard, STRANGER_BYTES } from '../../../hub/mqtt/guard.ts';
 
@@ -42,36 +42,48 @@ test('a length of five bytes is malformed', () => {
   expect(accepted().feed(Buffer.of(0x30, 0xff, 0xff, 0xff, 0xff, 0x01))).toBe('length-malformed');
 });
 
-test.prop([fc.array(fc.nat(3000), { maxLength: 20 }), fc.array(fc.integer({ min: 1, max: 700 }), { minLength: 1 })])(
-  'any cutting of good frames passes, and a bad one after them is seen',
-  (bodies, cuts) => {
-    const guard = accepted();
-    const stream = Buffer.concat(bodies.map(frame));
-    for (let at = 0, turn = 0; at < stream.length; turn++) {
-      const cut = cuts[turn % cuts.length] ?? 1;
-      expect(guard.feed(stream.subarray(at, at + cut))).toBe('pass');
-      at += cut;
-    }
-    expect(guard.feed(frame(2 ** 20).subarray(0, 4))).toBe('frame-too-long');
-  },
-);
+test('any cutting of good frames passes, and a bad one after them is seen', () => {
+  const bodies = fc.array(fc.nat(3000), { maxLength: 20 });
+  const cuts = fc.array(fc.integer({ min: 1, max: 700 }), { minLength: 1 });
+  fc.assert(
+    fc.property(bodies, cuts, (bodies, cuts) => {
+      const guard = accepted();
+      const stream = Buffer.concat(bodies.map(frame));
+      for (let at = 0, turn = 0; at < stream.length; turn++) {
+        const cut = cuts[turn % cuts.length] ?? 1;
+        expect(guard.feed(stream.subarray(at, at + cut))).toBe('pass');
+        at += cut;
+      }
+      expect(guard.feed(frame(2 ** 20).subarray(0, 4))).toBe('frame-too-long');
+    }),
+  );
+});
 
-test.prop([
-  fc.option(fc.record({ type: fc.constantFrom('puback', 'pubrec'), packetId: fc.integer({ min: 1, max: 65_535 }) })),
-  fc.string({ unit: 'grapheme', maxLength: 20_000, size: 'max' }),
-  fc.option(fc.integer({ min: 1, max: 65_535 })),
-])('an acknowledgement and an answer in one write read back as the two packets they are', (ack, payload, packetId) => {
-  const topic = 'simpul/v1/lapak-12/dn/purchase';
-  const packets: mqtt.Packet[] = [];
-  const parser = mqtt.parser();
-  parser.on('packet', (packet) => packets.push(packet));
-  parser.parse(answerFrame(ack as Parameters<typeof answerFrame>[0], Buffer.from(topic), payload, packetId));
-  if (ack !== null) expect(packets.shift()).toMatchObject({ cmd: ack.type, messageId: ack.packetId });
-  const [published] = packets;
-  expect(published).toMatchObject({ cmd: 'publish', topic, qos: packetId === null ? 0 : 1, retain: false, dup: false });
-  if (packetId !== null) expect(published).toMatchObject({ messageId: packetId });
-  expect(published?.cmd === 'publish' && published.payload.toString()).toBe(Buffer.from(payload).toString());
-  expect(packets).toHaveLength(1);
+test('an acknowledgement and an answer in one write read back as the two packets they are', () => {
+  const packetId = fc.integer({ min: 1, max: 65_535 });
+  const ack = fc.record({ type: fc.constantFrom('puback', 'pubrec'), packetId });
+  const payload = fc.string({ unit: 'grapheme', maxLength: 20_000, size: 'max' });
+  fc.assert(
+    fc.property(fc.option(ack), payload, fc.option(packetId), (ack, payload, packetId) => {
+      const topic = 'simpul/v1/lapak-12/dn/purchase';
+      const packets: mqtt.Packet[] = [];
+      const parser = mqtt.parser();
+      parser.on('packet', (packet) => packets.push(packet));
+      parser.parse(answerFrame(ack as Parameters<typeof answerFrame>[0], Buffer.from(topic), payload, packetId));
+      if (ack !== null) expect(packets.shift()).toMatchObject({ cmd: ack.type, messageId: ack.packetId });
+      const [published] = packets;
+      expect(published).toMatchObject({
+        cmd: 'publish',
+        topic,
+        qos: packetId === null ? 0 : 1,
+        retain: false,
+        dup: false,
+      });
+      if (packetId !== null) expect(published).toMatchObject({ messageId: packetId });
+      expect(published?.cmd === 'publish' && published.payload.toString()).toBe(Buffer.from(payload).toString());
+      expect(packets).toHaveLength(1);
+    }),
+  );
 });
 
 test('an acknowledgement alone is the four bytes of the standard', () => {

@@ -3,7 +3,8 @@ import Database from 'better-sqlite3';
 import { expect, test } from 'vitest';
 import { auditFile } from '../../../../hub/store/sqlite/audit.ts';
 import { openEngine } from '../../../../hub/store/sqlite/engine.ts';
-import { cancel, ledgerPath, opening, post, sale, words } from './town.ts';
+import { ledgerPath } from './ledgerfile.ts';
+import { cancel, opening, post, sale, words } from './works.ts';
 
 /** A ledger with an opening, two sales and a void, closed. */
 function books(): string {

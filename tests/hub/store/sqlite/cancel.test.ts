@@ -2,24 +2,9 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Work } from '../../../../hub/store/sqlite/engine.ts';
-import { openEngine } from '../../../../hub/store/sqlite/engine.ts';
-import {
-  CARD,
-  cancel,
-  KIOSK,
-  ledgerPath,
-  member,
-  NOON,
-  newEngine,
-  opening,
-  payout,
-  post,
-  putCard,
-  receiptOf,
-  sale,
-  word,
-  words,
-} from './town.ts';
+import { newEngine, newFile } from './ledgerfile.ts';
+import { CARD, KIOSK, member, NOON, payout } from './town.ts';
+import { cancel, opening, post, putCard, receiptOf, sale, word, words } from './works.ts';
 
 /** What the hub writes for a `resolve`: a question without a body, whose only own word is `cancelled`. */
 const resolve = (seq: number): Work => {
@@ -71,12 +56,11 @@ test('cancel of an approved sale gives everything back once, fees too, and the d
 });
 
 test('from the void on, resolve and a retry of the sale say that it was voided', () => {
-  const path = ledgerPath();
-  const engine = openEngine({ path });
-  engine.apply([opening(100_000n), post(sale({ seq: 1 })), cancel(1)]);
-  expect(engine.apply([resolve(1), post(sale({ seq: 1 }))])).toMatchObject([{ voided: true }, { voided: true }]);
-  engine.close();
-  expect(newEngine(path).apply([resolve(1)])).toMatchObject([{ voided: true, duplicate: true }]);
+  const file = newFile();
+  file.engine.apply([opening(100_000n), post(sale({ seq: 1 })), cancel(1)]);
+  expect(file.engine.apply([resolve(1), post(sale({ seq: 1 }))])).toMatchObject([{ voided: true }, { voided: true }]);
+  file.reopen();
+  expect(file.engine.apply([resolve(1)])).toMatchObject([{ voided: true, duplicate: true }]);
 });
 
 test('a sale and its cancel in one batch end in money given back, in the other order in nothing moved', () => {
@@ -94,24 +78,20 @@ test('sale, cancel and resolve racing in any order and any batches never leave a
   });
   fc.assert(
     fc.property(works, fc.integer({ min: 1, max: 4 }), fc.boolean(), (order, size, reopen) => {
-      const path = ledgerPath();
-      let engine = openEngine({ path });
-      engine.apply([opening(50_000n)]);
+      const file = newFile();
+      file.engine.apply([opening(50_000n)]);
       const made = { sale: () => post(sale({ seq: 1 })), cancel: () => cancel(1), resolve: () => resolve(1) };
       const receipts = new Set<string>();
       for (let from = 0; from < order.length; from += size) {
-        for (const answer of engine.apply(order.slice(from, from + size).map((name) => made[name]()))) {
+        for (const answer of file.engine.apply(order.slice(from, from + size).map((name) => made[name]()))) {
           if (answer.kind === 'decided') receipts.add(answer.receipt);
         }
-        if (reopen) {
-          engine.close();
-          engine = openEngine({ path });
-        }
+        if (reopen) file.reopen();
       }
       expect(receipts.size).toBe(1);
       const paid = order[0] === 'sale' && !order.includes('cancel');
-      expect(engine.balances([member(), payout])).toEqual(paid ? [0n, 50_000n] : [50_000n, 0n]);
-      engine.close();
+      expect(file.engine.balances([member(), payout])).toEqual(paid ? [0n, 50_000n] : [50_000n, 0n]);
+      file.close();
     }),
     { numRuns: 60 },
   );

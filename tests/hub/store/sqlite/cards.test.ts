@@ -3,22 +3,10 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Guard } from '../../../../hub/rules/entries.ts';
 import { GAPS_MAX } from '../../../../hub/store/sqlite/cards.ts';
-import { openEngine } from '../../../../hub/store/sqlite/engine.ts';
 import type { CardUid } from '../../../../protocol/ids.ts';
-import {
-  CARD,
-  cancel,
-  KIOSK,
-  ledgerPath,
-  member,
-  NOON,
-  newEngine,
-  opening,
-  post,
-  putCard,
-  sale,
-  words,
-} from './town.ts';
+import { newEngine, newFile } from './ledgerfile.ts';
+import { CARD, KIOSK, member, NOON } from './town.ts';
+import { cancel, opening, post, putCard, sale, words } from './works.ts';
 
 const tiny = (seq: number, tmc: number, more = {}) => post(sale({ seq, tmc, amount: 1n, ...more }));
 
@@ -59,18 +47,16 @@ test('a declined sale fills its slot too', () => {
 });
 
 test('a sale that comes after its cancel fills its slot once, however often it is sent', () => {
-  const path = ledgerPath();
-  let engine = openEngine({ path });
-  words(engine, putCard(), opening(100n), cancel(1), tiny(1, 5));
+  const file = newFile();
+  words(file.engine, putCard(), opening(100n), cancel(1), tiny(1, 5));
   for (const _ of [1, 2]) {
-    expect(words(engine, tiny(1, 5), tiny(1, 5))).toEqual(Array(2).fill('cancelled: cancelled'));
-    engine.close();
-    engine = openEngine({ path });
+    expect(words(file.engine, tiny(1, 5), tiny(1, 5))).toEqual(Array(2).fill('cancelled: cancelled'));
+    file.reopen();
   }
-  expect(engine.alarms(10)).toEqual([]);
-  expect(words(engine, tiny(2, 5))).toEqual(['declined: slot-taken']);
-  expect(words(engine, tiny(1, 6, { hash: 'b'.repeat(32) }), tiny(3, 6))).toEqual(['body-differs', 'approved']);
-  engine.close();
+  expect(file.engine.alarms(10)).toEqual([]);
+  expect(words(file.engine, tiny(2, 5))).toEqual(['declined: slot-taken']);
+  expect(words(file.engine, tiny(1, 6, { hash: 'b'.repeat(32) }), tiny(3, 6))).toEqual(['body-differs', 'approved']);
+  file.close();
 });
 
 test('a tap that is late as well as used before is known as used before', () => {
@@ -81,17 +67,15 @@ test('a tap that is late as well as used before is known as used before', () => 
 });
 
 test('what came after a cancel decided earlier is remembered when the hub starts again', () => {
-  const path = ledgerPath();
-  const engine = openEngine({ path });
-  words(engine, putCard(), opening(100n), cancel(1));
-  words(engine, tiny(1, 5));
-  engine.close();
-  const again = newEngine(path);
-  expect(words(again, tiny(1, 5), tiny(1, 6, { hash: 'b'.repeat(32) }))).toEqual([
+  const file = newFile();
+  words(file.engine, putCard(), opening(100n), cancel(1));
+  words(file.engine, tiny(1, 5));
+  file.reopen();
+  expect(words(file.engine, tiny(1, 5), tiny(1, 6, { hash: 'b'.repeat(32) }))).toEqual([
     'cancelled: cancelled',
     'body-differs',
   ]);
-  expect(again.alarms(10).map(({ kind }) => kind)).toEqual(['body-differs']);
+  expect(file.engine.alarms(10).map(({ kind }) => kind)).toEqual(['body-differs']);
 });
 
 test('a body that differs fills no slot', () => {
@@ -103,19 +87,17 @@ test('a body that differs fills no slot', () => {
 test('slots that a jump of the counter left open are filled in any order, each once, also after reopening', () => {
   fc.assert(
     fc.property(fc.shuffledSubarray([6, 7, 8, 9, 10, 11], { minLength: 1 }), fc.boolean(), (late, reopen) => {
-      const path = ledgerPath();
-      let engine = openEngine({ path });
-      words(engine, putCard(), opening(100n), tiny(1, 5), tiny(2, 12));
+      const file = newFile();
+      words(file.engine, putCard(), opening(100n), tiny(1, 5), tiny(2, 12));
       late.forEach((tmc, index) => {
-        expect(words(engine, tiny(10 + index, tmc), tiny(50 + index, tmc))).toEqual([
+        expect(words(file.engine, tiny(10 + index, tmc), tiny(50 + index, tmc))).toEqual([
           'approved',
           'declined: slot-taken',
         ]);
         if (!reopen) return;
-        engine.close();
-        engine = openEngine({ path });
+        file.reopen();
       });
-      engine.close();
+      file.close();
     }),
     { numRuns: 20 },
   );
@@ -155,14 +137,12 @@ test('a chain keeps a bounded number of open ranges; slots of a range given up p
 });
 
 test('a new key version starts its own chain, the old one still fills its open slots', () => {
-  const path = ledgerPath();
-  const engine = openEngine({ path });
-  words(engine, putCard(), opening(100n), tiny(1, 5), tiny(2, 8), putCard(CARD, 4, 2));
+  const file = newFile();
+  words(file.engine, putCard(), opening(100n), tiny(1, 5), tiny(2, 8), putCard(CARD, 4, 2));
   const batch = [tiny(3, 5, { keyVersion: 2 }), tiny(4, 6), tiny(5, 8)];
-  expect(words(engine, ...batch)).toEqual(['approved', 'approved', 'declined: slot-taken']);
-  engine.close();
-  const again = newEngine(path);
-  expect(words(again, tiny(6, 7), tiny(7, 6), tiny(8, 5, { keyVersion: 2 }))).toEqual([
+  expect(words(file.engine, ...batch)).toEqual(['approved', 'approved', 'declined: slot-taken']);
+  file.reopen();
+  expect(words(file.engine, tiny(6, 7), tiny(7, 6), tiny(8, 5, { keyVersion: 2 }))).toEqual([
     'approved',
     'declined: slot-taken',
     'declined: slot-taken',
@@ -206,19 +186,17 @@ const paused = (seq: number, kiosk: number, at: number) =>
   post(sale({ seq, kiosk, at, amount: 1n, guards: [pause(kiosk)] }));
 
 test('a second sale at the same kiosk within 60 seconds is too soon, at another kiosk or after them it is not', () => {
-  const path = ledgerPath();
-  const engine = openEngine({ path });
+  const file = newFile();
   const batch = [paused(1, 7, NOON), paused(2, 7, NOON), paused(1, 8, NOON)];
-  expect(words(engine, putCard(), opening(100n), ...batch)).toEqual([
+  expect(words(file.engine, putCard(), opening(100n), ...batch)).toEqual([
     'done',
     'approved',
     'approved',
     'declined: too-soon',
     'approved',
   ]);
-  engine.close();
-  const again = newEngine(path);
-  expect(words(again, paused(3, 7, NOON + 59_999), paused(4, 7, NOON + 60_000))).toEqual([
+  file.reopen();
+  expect(words(file.engine, paused(3, 7, NOON + 59_999), paused(4, 7, NOON + 60_000))).toEqual([
     'declined: too-soon',
     'approved',
   ]);
@@ -249,22 +227,20 @@ const daily = (seq: number, amount: bigint, at: number) =>
   post(sale({ seq, at, amount, guards: [{ kind: 'day', card: CARD, amount, max: 100n }] }));
 
 test('sales of a business day stay within the day limit, counted anew from midnight in Jakarta', () => {
-  const path = ledgerPath();
-  const engine = openEngine({ path });
+  const file = newFile();
   const batch = [daily(1, 60n, NOON), daily(2, 41n, NOON), daily(3, 40n, NOON), daily(4, 1n, NOON)];
-  expect(words(engine, putCard(), opening(1_000n), ...batch).slice(2)).toEqual([
+  expect(words(file.engine, putCard(), opening(1_000n), ...batch).slice(2)).toEqual([
     'approved',
     'declined: day-limit',
     'approved',
     'declined: day-limit',
   ]);
-  engine.close();
-  const again = newEngine(path);
+  file.reopen();
   const midnight = Date.parse('2026-11-25T00:00:00+07:00');
-  expect(words(again, daily(5, 1n, midnight - 1), daily(6, 100n, midnight), daily(7, 1n, midnight - 1))).toEqual([
+  expect(words(file.engine, daily(5, 1n, midnight - 1), daily(6, 100n, midnight), daily(7, 1n, midnight - 1))).toEqual([
     'declined: day-limit',
     'approved',
     'declined: day-limit',
   ]);
-  expect(again.balances([member()])).toEqual([800n]);
+  expect(file.engine.balances([member()])).toEqual([800n]);
 });

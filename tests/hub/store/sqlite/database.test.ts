@@ -4,7 +4,9 @@ import Database from 'better-sqlite3';
 import { expect, onTestFinished, test } from 'vitest';
 import { assertDurable, assertVersion, openDatabase } from '../../../../hub/store/sqlite/database.ts';
 import { openEngine } from '../../../../hub/store/sqlite/engine.ts';
-import { ledgerPath, member, newEngine, opening, post, sale, words } from './town.ts';
+import { ledgerPath, newEngine } from './ledgerfile.ts';
+import { member } from './town.ts';
+import { opening, post, sale, words } from './works.ts';
 
 test('a ledger file commits to the disk: write-ahead log, synchronous FULL, still so after writes', () => {
   const db = openDatabase(ledgerPath(tmpdir()), 'schema.sql');

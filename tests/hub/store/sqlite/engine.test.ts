@@ -3,25 +3,10 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Account } from '../../../../hub/rules/accounts.ts';
 import { auditFile } from '../../../../hub/store/sqlite/audit.ts';
-import { openEngine } from '../../../../hub/store/sqlite/engine.ts';
 import type { CooperativeId } from '../../../../protocol/ids.ts';
-import {
-  A,
-  CARD,
-  I,
-  KIOSK,
-  ledgerPath,
-  member,
-  NOON,
-  newEngine,
-  opening,
-  payout,
-  post,
-  putCard,
-  receiptOf,
-  sale,
-  words,
-} from './town.ts';
+import { newEngine, newFile } from './ledgerfile.ts';
+import { A, CARD, I, KIOSK, member, NOON, payout } from './town.ts';
+import { opening, post, putCard, receiptOf, sale, words } from './works.ts';
 
 const position = (books: string, owner: string): Account => ({
   cooperative: books as CooperativeId,
@@ -101,25 +86,23 @@ test('a declined sale stays declined after a top-up', () => {
 test('the same request up to 50 times, in one batch, in many, after reopening: one receipt to the byte', () => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 10 }), (batches) => {
-      const path = ledgerPath();
-      let engine = openEngine({ path });
-      engine.apply([opening(60_000n)]);
+      const file = newFile();
+      file.engine.apply([opening(60_000n)]);
       const receipts = new Set<string>();
       let sent = 0;
       for (const size of batches) {
-        for (const answer of engine.apply(Array.from({ length: size }, () => post(sale({ seq: 1, fee: 7n }))))) {
+        for (const answer of file.engine.apply(Array.from({ length: size }, () => post(sale({ seq: 1, fee: 7n }))))) {
           if (answer.kind !== 'decided') throw new Error(answer.kind);
           receipts.add(answer.receipt);
           expect(answer.duplicate).toBe(sent > 0);
           sent += 1;
         }
-        engine.close();
-        engine = openEngine({ path });
+        file.reopen();
       }
       expect(receipts.size).toBe(1);
-      expect(engine.balances([member()])).toEqual([10_000n]);
-      expect(engine.lines(member(), null, 10)).toHaveLength(2);
-      engine.close();
+      expect(file.engine.balances([member()])).toEqual([10_000n]);
+      expect(file.engine.lines(member(), null, 10)).toHaveLength(2);
+      file.close();
     }),
     { numRuns: 8 },
   );
@@ -194,12 +177,11 @@ test('a cooperative never owes more than its net debit cap, to the rupiah and wi
 });
 
 test('the cap counts what was owed before the ledger was reopened', () => {
-  const path = ledgerPath();
-  const first = openEngine({ path });
-  words(first, opening(500_000n), post(sale({ seq: 1 })));
-  first.close();
+  const file = newFile();
+  words(file.engine, opening(500_000n), post(sale({ seq: 1 })));
+  file.reopen();
   const cap = [{ kind: 'cap', cooperative: I, max: 99_999n }] as const;
-  expect(words(newEngine(path), post(sale({ seq: 2, guards: cap })))).toEqual(['declined: debit-cap']);
+  expect(words(file.engine, post(sale({ seq: 2, guards: cap })))).toEqual(['declined: debit-cap']);
 });
 
 test('an account’s lines walk back from the newest, page by page', () => {
@@ -246,19 +228,18 @@ test('after any mix of sales, retries and cancels every sum of the books is zero
     fc.property(
       fc.array(fc.array(step, { minLength: 1, maxLength: 12 }), { minLength: 1, maxLength: 8 }),
       (batches) => {
-        const path = ledgerPath();
-        const engine = openEngine({ path });
-        engine.apply([opening(100_000n), opening(70_000n, 'budi'), putCard()]);
+        const file = newFile();
+        file.engine.apply([opening(100_000n), opening(70_000n, 'budi'), putCard()]);
         for (const batch of batches) {
-          engine.apply(
+          file.engine.apply(
             batch.map(({ seq, kiosk, owner, amount, cancel, fee }) => {
               if (cancel) return { do: 'cancel', key: { origin: kiosk, seq }, at: NOON };
               return post(sale({ seq, kiosk, owner, amount, fee: fee < amount ? fee : 0n }));
             }),
           );
         }
-        engine.close();
-        const { total, cooperatives, brokenPairs, brokenAccounts, brokenEntries } = auditFile(path);
+        file.close();
+        const { total, cooperatives, brokenPairs, brokenAccounts, brokenEntries } = auditFile(file.path);
         expect(total).toBe(0n);
         expect([...cooperatives.values()].every((sum) => sum === 0n)).toBe(true);
         expect([brokenPairs, brokenAccounts, brokenEntries]).toEqual([[], [], []]);

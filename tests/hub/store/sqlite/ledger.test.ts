@@ -6,7 +6,9 @@ import { type Ledger, LedgerFault, type PostRequest } from '../../../../hub/stor
 import { auditFile } from '../../../../hub/store/sqlite/audit.ts';
 import { openEngine, type Work } from '../../../../hub/store/sqlite/engine.ts';
 import { openLedger } from '../../../../hub/store/sqlite/ledger.ts';
-import { A, CARD, cancel, I, ledgerPath, member, NOON, opening, payout, post, putCard, sale, word } from './town.ts';
+import { ledgerPath } from './ledgerfile.ts';
+import { A, CARD, I, member, NOON, payout } from './town.ts';
+import { cancel, opening, post, putCard, sale, word } from './works.ts';
 
 async function newLedger(path = ledgerPath(tmpdir())): Promise<Ledger> {
   const ledger = await openLedger({ path });

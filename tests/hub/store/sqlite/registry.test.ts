@@ -5,7 +5,7 @@ import type { Tariff } from '../../../../hub/rules/tariffs.ts';
 import type { Card, Cooperative, Kiosk, Member, Outlet, Registry } from '../../../../hub/store/registry.ts';
 import { openRegistry } from '../../../../hub/store/sqlite/registry.ts';
 import type { CardUid, CooperativeId, KioskName, KioskNo, MemberId, OutletId } from '../../../../protocol/ids.ts';
-import { ledgerPath } from './town.ts';
+import { ledgerPath } from './ledgerfile.ts';
 
 const cooperative: Cooperative = {
   id: 'pasar' as CooperativeId,
