@@ -313,7 +313,7 @@ test('a certificate that was replaced makes no address a place of kiosks: after 
   expect(await refused('door-shut')).toBe(before + 2);
 });
 
-test('where no kiosk ever was a stranger is heard three times a minute, while kiosks elsewhere come and go', async () => {
+test('where no kiosk ever was, a stranger is heard three times a minute; kiosks elsewhere come and go', async () => {
   const before = { handshake: await refused('handshake'), shut: await refused('door-shut') };
   const since = async () => [
     (await refused('handshake')) - before.handshake,
