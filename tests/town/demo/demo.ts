@@ -1,6 +1,6 @@
 /** The demo: a hub, six cooperatives, two stalls, members' cards, and a purchase across cooperatives to follow. */
 import { execFileSync } from 'node:child_process';
-import { createInterface } from 'node:readline/promises';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { hubPaths } from '../../../hub/config.ts';
 import type { Account } from '../../../hub/rules/accounts.ts';
@@ -87,12 +87,14 @@ async function play(table: Table): Promise<void> {
   say(list.join('\n'));
   say(stalls.map(({ name }, at) => `  stall ${at + 1}: ${name}`).join('\n'));
   say('Type: CARD STALL AMOUNT, for example 1 1 25000. An empty line ends the demo.');
-  for (;;) {
-    const line = await lines.question('> ').catch(() => '');
+  lines.prompt();
+  // Iterated, not asked one by one: what is typed during a sale is kept for after it.
+  for await (const line of lines) {
     if (line.trim() === '') break;
     const asked = /^([1-9]) ([1-9]) ([1-9]\d{0,8})$/.exec(line.trim());
     if (asked === null) say('Three numbers, please: card, stall, amount in rupiah.');
     else await sell(table, Number(asked[1]) - 1, Number(asked[2]) - 1, BigInt(asked[3] ?? '0'));
+    lines.prompt();
   }
   lines.close();
 }

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { configPath } from '../../../kiosk/config.ts';
+import { refusals } from '../../../protocol/refusals.ts';
 import type { Card } from '../card.ts';
 import { openEmulatedSlot } from '../emulatedslot.ts';
 import { repository } from '../repository.ts';
@@ -63,7 +64,13 @@ export async function openStall(name: string, dir: string, print: (line: string)
     async sell(card, amount) {
       seen.length = 0;
       child.stdin.write(`${amount}\n`);
-      await screen('confirm', (line) => line.includes('Tekan Enter'));
+      const limit = refusals['tap-limit'].id;
+      const typed = await screen('confirm', (line) => line.includes('Tekan Enter') || line.includes(limit));
+      if (typed.includes(limit)) {
+        child.stdin.write('c\n');
+        await screen('the next sale', (line) => line.startsWith('[>] Siap'));
+        return typed.trim();
+      }
       child.stdin.write('\n');
       await screen('tap', (line) => line.includes('Tap kartu'));
       const laid = lay(card, await slot.connect());
