@@ -8,6 +8,9 @@ import type { PurchaseRequest } from '../../protocol/purchase.ts';
 import { BEACON_SECONDS, minuteOfSlot } from '../../protocol/status.ts';
 import type { TestKiosk } from './world.ts';
 
+/** What cards and beacons are rebuilt from. */
+type Keys = Pick<Hub, 'vault' | 'registry'>;
+
 export interface Tap {
   readonly uid: string;
   readonly amount: number;
@@ -20,7 +23,7 @@ export interface Tap {
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
 
 /** The request that this tap ends in. */
-export function tapRequest(hub: Hub, kiosk: TestKiosk, { uid, amount, seq, tmc, at }: Tap): PurchaseRequest {
+export function tapRequest(hub: Keys, kiosk: TestKiosk, { uid, amount, seq, tmc, at }: Tap): PurchaseRequest {
   const card = hub.registry.card(uid as CardUid);
   const slot = Math.floor(at / 1000 / BEACON_SECONDS);
   const kioskNo = kiosk.grant.kiosk;
@@ -43,7 +46,7 @@ export function tapRequest(hub: Hub, kiosk: TestKiosk, { uid, amount, seq, tmc, 
 }
 
 /** Certifies any command list the way the card would. */
-export function certify(hub: Hub, issuer: string, uid: string, tmc: number, commands: CardCommand[]) {
+export function certify(hub: Keys, issuer: string, uid: string, tmc: number, commands: CardCommand[]) {
   const keyVersion = 1;
   const key = hub.vault.tmacKey(issuer as CooperativeId, uid as CardUid, keyVersion);
   if (key === null) throw new Error(`no key for issuer ${issuer}`);
