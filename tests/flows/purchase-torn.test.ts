@@ -42,8 +42,8 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await pool?.close();
-  await hub.kill();
-  office.close();
+  await hub?.kill();
+  office?.close();
   expect(ledger.faults()).toEqual([]);
   removePlace(place);
 });

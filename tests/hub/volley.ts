@@ -3,7 +3,7 @@ import mqtt from 'mqtt-packet';
 import { encode } from '../../protocol/envelope.ts';
 import type { PurchaseRequest } from '../../protocol/purchase.ts';
 import type { ResolveRequest } from '../../protocol/resolve.ts';
-import { type Door, join, read, type Wire } from './wire.ts';
+import { type Door, join, read as parse, type Wire } from './wire.ts';
 import type { TestKiosk } from './world.ts';
 
 export type Said =
@@ -43,13 +43,16 @@ function heard(text: string): Heard {
 export async function openLine(door: Door, kiosk: TestKiosk): Promise<Line> {
   const wire: Wire = await join(door, kiosk);
   let last = 0;
-  const answers = (): Map<string, string> => {
-    const found = new Map<string, string>();
-    for (const packet of wire.packets) {
-      const to = packet.cmd === 'publish' ? read(packet).replyTo : undefined;
-      if (packet.cmd === 'publish' && to !== undefined) found.set(to, packet.payload.toString());
+  const answers = new Map<string, string>();
+  let read = 0;
+  /** Takes up what has come since the last look. */
+  const look = () => {
+    for (const packet of wire.packets.slice(read)) {
+      read += 1;
+      const to = packet.cmd === 'publish' ? parse(packet).replyTo : undefined;
+      if (packet.cmd === 'publish' && to !== undefined) answers.set(to, packet.payload.toString());
     }
-    return found;
+    return answers;
   };
   return {
     async volley(said, enough = said.length) {
@@ -63,7 +66,7 @@ export async function openLine(door: Door, kiosk: TestKiosk): Promise<Line> {
       });
       wire.raw(Buffer.concat(frames));
       const mine = () => {
-        const all = answers();
+        const all = look();
         return numbers.map((n) => all.get(`m${n}`) ?? null);
       };
       if (enough > 0) await wire.find(() => mine().filter((text) => text !== null).length >= enough);

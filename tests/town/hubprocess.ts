@@ -40,9 +40,9 @@ export function hubProcess({ directory }: Place): HubProcess {
   return {
     async start() {
       if (child !== null) return;
-      const started = spawn(process.execPath, [program, 'serve', '--data', directory], {
-        stdio: ['ignore', 'pipe', 'pipe'],
-      });
+      // A test that is ended from outside must not leave a hub behind.
+      const bound = ['--pdeathsig', 'KILL', process.execPath, program, 'serve', '--data', directory];
+      const started = spawn('setpriv', bound, { stdio: ['ignore', 'pipe', 'pipe'] });
       child = started;
       await ready(started);
     },
