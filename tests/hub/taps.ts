@@ -8,6 +8,9 @@ import type { PurchaseRequest } from '../../protocol/purchase.ts';
 import { BEACON_SECONDS, minuteOfSlot } from '../../protocol/status.ts';
 import type { TestKiosk } from './world.ts';
 
+/** What cards and beacons are rebuilt from. */
+type Keys = Pick<Hub, 'vault' | 'registry'>;
+
 export interface Tap {
   readonly uid: string;
   readonly amount: number;
@@ -23,7 +26,7 @@ const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
 
 /** The request that this tap ends in. */
 export function tapRequest(
-  hub: Hub,
+  hub: Keys,
   kiosk: TestKiosk,
   { uid, amount, seq, tmc, at, kind = 'account' }: Tap,
 ): PurchaseRequest {
@@ -50,7 +53,7 @@ export function tapRequest(
 }
 
 /** Certifies any command list the way the card would. */
-export function certify(hub: Hub, issuer: string, uid: string, tmc: number, commands: CardCommand[]) {
+export function certify(hub: Keys, issuer: string, uid: string, tmc: number, commands: CardCommand[]) {
   const keyVersion = 1;
   const key = hub.vault.tmacKey(issuer as CooperativeId, uid as CardUid, keyVersion);
   if (key === null) throw new Error(`no key for issuer ${issuer}`);

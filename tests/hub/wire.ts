@@ -4,7 +4,7 @@ import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import mqtt, { type Packet } from 'mqtt-packet';
 import { onTestFinished } from 'vitest';
 import { encode } from '../../protocol/envelope.ts';
-import type { TestKiosk, World } from './world.ts';
+import type { TestKiosk } from './world.ts';
 
 export interface Wire {
   readonly socket: Socket;
@@ -19,6 +19,11 @@ export interface Wire {
 }
 
 type Finally = (clean: () => void) => void;
+
+/** Where the hub listens. */
+export interface Door {
+  readonly hub: { readonly port: number };
+}
 
 function wrap(socket: Socket, whenDone: Finally = onTestFinished): Wire {
   const parser = mqtt.parser();
@@ -85,7 +90,7 @@ export interface Dialling {
 
 /** Opens a TLS socket to the hub, with a kiosk's certificate or without one; resolves when it is open or has failed. */
 export async function dial(
-  { hub }: { readonly hub: Pick<World['hub'], 'port'> },
+  door: Door,
   kiosk: Pick<TestKiosk, 'key' | 'grant'> | null,
   { session, from = '127.0.0.1', whenDone }: Dialling = {},
 ): Promise<Wire> {
@@ -93,7 +98,7 @@ export async function dial(
   // Node hands `localAddress` on to the TCP socket; its type file leaves it out.
   const options: ConnectionOptions & Pick<TcpSocketConnectOpts, 'localAddress'> = {
     host: '127.0.0.1',
-    port: hub.port,
+    port: door.hub.port,
     localAddress: from,
     servername: 'localhost',
     ...(kiosk === null ? { rejectUnauthorized: false } : { ca, key: kiosk.key, cert: kiosk.grant.certificate }),
@@ -124,8 +129,8 @@ export const connectPacket = (clientId: string, more: object = {}): Packet => ({
 });
 
 /** Dials, connects and subscribes as a good kiosk does. */
-export async function join(world: World, kiosk: TestKiosk, more: object = {}, whenDone?: Finally): Promise<Wire> {
-  const wire = await dial(world, kiosk, { whenDone });
+export async function join(door: Door, kiosk: TestKiosk, more: object = {}, whenDone?: Finally): Promise<Wire> {
+  const wire = await dial(door, kiosk, { whenDone });
   wire.send(connectPacket(kiosk.name, more));
   const connack = await wire.find(({ cmd }) => cmd === 'connack');
   if (connack.cmd !== 'connack' || connack.returnCode !== 0) throw new Error(`not let in: ${JSON.stringify(connack)}`);

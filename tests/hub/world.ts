@@ -10,7 +10,7 @@ import { type HubConfig, hubPaths } from '../../hub/config.ts';
 import { type Edges, makeLog, realEdges } from '../../hub/edges.ts';
 import { initHub } from '../../hub/init.ts';
 import { type Hub, startHub } from '../../hub/serve.ts';
-import { signRequest } from '../../hub/sign.ts';
+import { type SignDeps, signRequest } from '../../hub/sign.ts';
 import type { EnrolmentGrant } from '../../protocol/enrolment.ts';
 import { type EnrolmentRequest, witnessContext } from '../../protocol/enrolment.ts';
 import { makeSealingKeys, type SealingKeyPair, seal } from '../../protocol/sealed.ts';
@@ -77,6 +77,14 @@ export async function makeRequest(name: string, hubKey: Uint8Array) {
   return { request, key, sealing, witness };
 }
 
+/** Enrols a kiosk whose secrets stay in the test's hands. */
+export async function enrolAt(signing: SignDeps, name: string, outlet: string): Promise<TestKiosk> {
+  const { request, ...secrets } = await makeRequest(name, signing.vault.sealingKey);
+  const signed = await signRequest(signing, JSON.stringify(request), outlet);
+  if (!signed.ok) throw new Error(signed.error);
+  return { name, grant: signed.grant, ...secrets };
+}
+
 /** Makes and starts a hub with the pilot town; it is closed in the end. */
 export async function openWorld(
   settings: Partial<HubConfig> = {},
@@ -111,12 +119,8 @@ export async function openWorld(
     shift: 0,
     logged,
     async enrol(name, outlet = 'stall-12') {
-      const { request, ...secrets } = await makeRequest(name, hub.vault.sealingKey);
       const ca = readFileSync(paths.ca, 'utf8');
-      const signing = { ...deps, vault: hub.vault, registry: hub.registry, ca };
-      const signed = await signRequest(signing, JSON.stringify(request), outlet);
-      if (!signed.ok) throw new Error(signed.error);
-      return { name, grant: signed.grant, ...secrets };
+      return enrolAt({ ...deps, vault: hub.vault, registry: hub.registry, ca }, name, outlet);
     },
     async restart() {
       await hub.close();

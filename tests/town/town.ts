@@ -10,8 +10,9 @@ import { readSecret } from '../../hub/secret.ts';
 import { type Hub, startHub } from '../../hub/serve.ts';
 import { signRequest } from '../../hub/sign.ts';
 import type { Registry } from '../../hub/store/registry.ts';
+import { openRegistry } from '../../hub/store/sqlite/registry.ts';
 import type { Town as TownFile } from '../../hub/town.ts';
-import type { Vault } from '../../hub/vault.ts';
+import { openVault, type Vault } from '../../hub/vault.ts';
 import { startConfig } from '../../kiosk/config.ts';
 import { acceptGrant, type Identity, loadIdentity, requestEnrolment } from '../../kiosk/keys.ts';
 import type { CardUid, KioskName } from '../../protocol/ids.ts';
@@ -56,12 +57,28 @@ export async function startPlace({ directory }: Place, edges: Partial<Edges> = {
   return started.hub;
 }
 
+/** What kiosks are enrolled and cards issued with: a running hub has it, and so has the office of one that is not. */
+export type Office = Pick<Hub, 'vault' | 'registry' | 'port'>;
+
+/** Opens the vault and the registry of a place whose hub is served by another process, or not at all. */
+export function openOffice({ directory }: Place): Office & { close(): void } {
+  const paths = hubPaths(directory);
+  const read = readConfig(paths);
+  if (!read.ok) throw new Error(read.error);
+  const secret = readSecret(paths, read.config, {});
+  if (!secret.ok) throw new Error(secret.error);
+  const opened = openVault({ random: randomBytes }, paths.vault, secret.secret);
+  if (!opened.ok) throw new Error(opened.error);
+  const registry = openRegistry({ path: paths.registry });
+  return { vault: opened.vault, registry, port: read.config.port, close: () => registry.close() };
+}
+
 /**
  * Enrols a kiosk as a technician does: its own keys, a request, the hub's signature, the grant.
  * @returns the kiosk's directory, ready for `simpul-kiosk run`.
  */
-export async function enrolKiosk(place: Place, hub: Hub, name: string, outlet: string): Promise<string> {
-  const { vault, registry, port } = hub;
+export async function enrolKiosk(place: Place, office: Office, name: string, outlet: string): Promise<string> {
+  const { vault, registry, port } = office;
   const paths = hubPaths(place.directory);
   const ca = readFileSync(paths.ca, 'utf8');
   writeHubCard(paths, vault, ca, 'localhost', port);
