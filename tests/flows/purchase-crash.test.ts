@@ -1,4 +1,4 @@
-/** The hub dies by SIGKILL between a tap and its answer: the kiosk says it does not know, and ends in what the ledger says. */
+/** The hub is killed between a tap and its answer: the kiosk says unknown, and ends in what the ledger says. */
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import type { Account } from '../../hub/rules/accounts.ts';
 import type { CardUid, CooperativeId } from '../../protocol/ids.ts';

@@ -1,4 +1,4 @@
-/** Cards torn before and while they commit, and accounts that hold too little: what the stall shows, what the ledger holds. */
+/** Cards torn before and at the commit, accounts that hold too little: what the stall shows, what the ledger holds. */
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, type TestContext, test } from 'vitest';

@@ -1,4 +1,4 @@
-/** A kiosk that asks again, gives up and asks once more, while its hub is killed: one decision, always in the same words. */
+/** A kiosk that asks again, gives up, asks once more, while its hub is killed: one decision, always the same words. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';

@@ -24,7 +24,7 @@ export interface TownKiosk {
   lay(card: Card, trouble?: Trouble): Promise<Offer>;
   /** Resolves when the reader has noticed that the card left: it only looks every 400 ms. */
   left(): Promise<void>;
-  /** Takes the card away if one lies there, and ends the kiosk as its owner does. @throws what had stopped the till, if anything had. */
+  /** Takes the card away if one lies there and ends the kiosk as its owner does. @throws what had stopped the till. */
   close(): Promise<void>;
 }
 
