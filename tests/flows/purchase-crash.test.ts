@@ -119,7 +119,7 @@ function expectEnd({ kiosk, member }: Stall, shown: 'paid' | 'not paid', balance
   expect(ledger.faults()).toEqual([]);
 }
 
-test('the hub dies after it booked a sale and before it said so: checked, then shown as paid, booked once', async () => {
+test('the hub dies after booking a sale and before saying so: checked, then shown as paid, booked once', async () => {
   const town = await stall('04175350554c80');
   const { kiosk, member } = town;
   const before = ledger.balance(member);
@@ -148,7 +148,7 @@ test('the hub dies before a request reached it: checked, asked again after its r
   expectEnd(town, 'paid', before - AMOUNT);
 });
 
-test('the trader gives a sale up that the dead hub never saw: not paid once the hub says so, nothing booked', async () => {
+test('the trader gives up a sale that the dead hub never saw: not paid once the hub says so', async () => {
   const town = await stall('04125350554c80');
   const { kiosk, member } = town;
   const before = ledger.balance(member);
@@ -164,7 +164,7 @@ test('the trader gives a sale up that the dead hub never saw: not paid once the 
   expectEnd(town, 'not paid', before);
 });
 
-test('the trader gives a sale up that the dead hub had booked: not paid, and the member has the money back', async () => {
+test('the trader gives up a sale that the dead hub had booked: not paid, the money is back', async () => {
   const town = await stall('041b5350554c80');
   const { kiosk, member } = town;
   const before = ledger.balance(member);

@@ -134,7 +134,7 @@ const late = [
     elsewhere: 0,
     end: 'paid',
     title:
-      'a card that committed and left is asked back: its return shows the certificate that was lost, and it has paid once',
+      'a card that committed and left is asked back: it returns with the certificate that was lost, paid once',
   },
   {
     uid: '04165350554c80',
@@ -142,7 +142,7 @@ const late = [
     elsewhere: 1,
     end: 'paid anew',
     title:
-      'a card that left before it committed and paid elsewhere since: its return starts the sale again, and it pays once',
+      'a card that left before it committed and paid elsewhere since: the sale starts again, and it pays once',
   },
   {
     uid: '04175350554c80',

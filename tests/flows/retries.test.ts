@@ -116,7 +116,7 @@ function expectSameWords(kiosk: TestKiosk, { seq }: Sale, answers: readonly Hear
 const chunks = <T>(list: readonly T[], size: number): T[][] =>
   Array.from({ length: Math.ceil(list.length / size) }, (_, at) => list.slice(at * size, (at + 1) * size));
 
-test('a sale that is sent from once to fifty times, over restarts and reconnects, is booked once in one wording', async () => {
+test('a sale sent from once to fifty times, over restarts and reconnects, is booked once in one wording', async () => {
   const kiosk = nextKiosk();
   const decided = ledger.decisions();
   const times = [1, 50, ...Array.from({ length: 6 }, () => 1 + dice.below(50))];
@@ -282,7 +282,7 @@ function drawRounds(): Round[] {
   ];
 }
 
-test('a sale that is paid, asked about and given up in any order, over a dying hub, is paid or cancelled, never both', async () => {
+test('a sale paid, asked about and given up in any order, over a dying hub: paid or cancelled, never both', async () => {
   const kiosk = nextKiosk();
   const sales = Array.from({ length: SALES }, (_, at) => newSale(kiosk, at + 1, 1_000 + at));
   const states = sales.map(() => new Set<State>(['open']));
