@@ -133,16 +133,14 @@ const late = [
     when: 'after',
     elsewhere: 0,
     end: 'paid',
-    title:
-      'a card that committed and left is asked back: it returns with the certificate that was lost, paid once',
+    title: 'a card that committed and left is asked back: it returns with the certificate that was lost, paid once',
   },
   {
     uid: '04165350554c80',
     when: 'before',
     elsewhere: 1,
     end: 'paid anew',
-    title:
-      'a card that left before it committed and paid elsewhere since: the sale starts again, and it pays once',
+    title: 'a card that left before it committed and paid elsewhere since: the sale starts again, and it pays once',
   },
   {
     uid: '04175350554c80',

@@ -282,7 +282,7 @@ function drawRounds(): Round[] {
   ];
 }
 
-test('a sale paid, asked about and given up in any order, over a dying hub: paid or cancelled, never both', async () => {
+test('a sale paid, asked about, given up in any order, under a dying hub: paid or cancelled, never both', async () => {
   const kiosk = nextKiosk();
   const sales = Array.from({ length: SALES }, (_, at) => newSale(kiosk, at + 1, 1_000 + at));
   const states = sales.map(() => new Set<State>(['open']));
