@@ -34,8 +34,8 @@ interface Plan {
 
 const quickPlan: Plan = {
   rounds: 1,
-  turns: { warmMs: 1400, sliceMs: 700, slices: 3 },
-  cards: 24_000,
+  turns: { warmMs: 2500, sliceMs: 700, slices: 3 },
+  cards: 10_000,
   kiosks: [500],
   kinds: ['hub', 'echo'],
   delays: [false],
@@ -44,7 +44,7 @@ const quickPlan: Plan = {
 const fullPlan: Plan = {
   rounds: 3,
   turns: { warmMs: 3000, sliceMs: 1500, slices: 3 },
-  cards: 80_000,
+  cards: 48_000,
   kiosks: [1, 100, 500, 1000],
   kinds: ['hub', 'echo', 'per-request'],
   delays: [false, true],
