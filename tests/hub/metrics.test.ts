@@ -1,11 +1,11 @@
 /** The page of counters: what a monitoring system reads of a running hub, alarms first of all. */
 import { expect, test } from 'vitest';
+import { ALARMS_A_MINUTE } from '../../hub/alarmlimit.ts';
 import { answerTo, join, publish } from './wire.ts';
 import { openWorld } from './world.ts';
 
 /** More in a minute than the ledger takes rows for. */
 const ALARMS = 25;
-const ROWS = 20;
 
 test('every alarm counts on the metrics page, also those too many for a row in the ledger', async () => {
   const at = Date.now();
@@ -24,7 +24,7 @@ test('every alarm counts on the metrics page, also those too many for a row in t
   const page = await get('/metrics');
   expect([page.status, page.headers.get('content-type')]).toEqual([200, expect.stringMatching(/^text\/plain/)]);
   expect(await page.text()).toContain(`simpul_alarms_total{kind="topic-foreign"} ${ALARMS}\n`);
-  await expect.poll(async () => (await world.hub.ledger.alarms(100)).length).toBe(ROWS);
+  await expect.poll(async () => (await world.hub.ledger.alarms(100)).length).toBe(ALARMS_A_MINUTE);
 });
 
 test('there is nothing else on the metrics port, and no port without the setting', async () => {

@@ -1,5 +1,6 @@
 /** Engine: makes each batch of requests one durable commit. Synchronous; it must be the file's only writer. */
 import Database from 'better-sqlite3';
+import { makeAlarmLimit } from '../../alarmlimit.ts';
 import type { Account } from '../../rules/accounts.ts';
 import type { EntryKind, Leg } from '../../rules/entries.ts';
 import type { Alarm, DecisionKey, LedgerCard, Line, Posting, PostRequest } from '../ledger.ts';
@@ -146,6 +147,7 @@ export function openEngine({ path, walPages = WAL_PAGES }: EngineOptions): Engin
   const cards = openCards(db);
   const decisions = openDecisions(db);
   const version = sql.version.get();
+  const within = makeAlarmLimit();
   let tidyAt = walPages;
 
   function flush(): void {
@@ -179,7 +181,9 @@ export function openEngine({ path, walPages = WAL_PAGES }: EngineOptions): Engin
       cards,
       decisions,
       window: openWindow(timeOf(batch.find((work) => timeOf(work) > 0))),
-      alarm: ({ at, kind, kiosk, detail }) => sql.alarm.run(at, kind, kiosk, detail),
+      alarm: ({ at, kind, kiosk, detail }) => {
+        if (within(kind, kiosk, at)) sql.alarm.run(at, kind, kiosk, detail);
+      },
       legsOf: ({ leg, legs }) => {
         flush();
         const rows = sql.legs.all(leg, leg + legs) as (Account & { amount: bigint })[];

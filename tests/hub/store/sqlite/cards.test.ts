@@ -1,6 +1,7 @@
 /** A card's slots fill once each, and its no-PIN limits are counted inside the post. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { ALARMS_A_MINUTE } from '../../../../hub/alarmlimit.ts';
 import type { Guard } from '../../../../hub/rules/entries.ts';
 import { GAPS_MAX } from '../../../../hub/store/sqlite/cards.ts';
 import type { CardUid } from '../../../../protocol/ids.ts';
@@ -24,6 +25,21 @@ test('a slot used before declines the second sale, with an alarm', () => {
     'approved',
   ]);
   expect(engine.alarms(10).map(({ kind }) => kind)).toEqual(Array(3).fill('slot-taken'));
+});
+
+test('a kiosk that uses one tap again and again fills no disk with alarms, and hides nobody else’s', () => {
+  const engine = newEngine();
+  words(engine, putCard(), opening(100n), tiny(1, 5));
+  const again = Array.from({ length: 3 * ALARMS_A_MINUTE }, (_, at) => tiny(2 + at, 5));
+  expect(words(engine, ...again)).toEqual(again.map(() => 'declined: slot-taken'));
+  words(engine, tiny(1, 5, { kiosk: KIOSK + 1 }), tiny(1, 6, { hash: 'b'.repeat(32) }));
+  expect(engine.alarms(3).map(({ kind, kiosk }) => `${kind} ${kiosk}`)).toEqual([
+    `body-differs ${KIOSK}`,
+    `slot-taken ${KIOSK + 1}`,
+    `slot-taken ${KIOSK}`,
+  ]);
+  words(engine, tiny(100, 5, { at: NOON + 60_000 }));
+  expect(engine.alarms(1000)).toHaveLength(ALARMS_A_MINUTE + 3);
 });
 
 test('a retry of the sale that holds the slot is a duplicate, not a second use', () => {
