@@ -66,7 +66,11 @@ class Hooks {
   readonly deps: BrokerDeps;
   readonly visits: BadVisits;
   readonly sessions = new WeakMap<Client, Session>();
-  readonly online = new Map<KioskName, string>();
+  /**
+   * The one open connection of each kiosk, kept here and not read from aedes: when two come at once with one client id,
+   * the end of the one before makes aedes (1.2.0, lib/client.js) forget a live one, which no revocation would find.
+   */
+  readonly open = new Map<KioskName, BrokerClient>();
   /** How each connection that is still open came in, and what its CONNECT was found to be. */
   readonly incoming = new WeakMap<object, Incoming>();
   readonly #verdicts = new WeakMap<Client, { verdict: ConnectVerdict; kiosk: Kiosk | undefined }>();
@@ -76,7 +80,9 @@ class Hooks {
     this.visits = new BadVisits(deps.now);
   }
 
-  preConnect(client: Client, packet: ConnectPacket): void {
+  preConnect(client: BrokerClient, packet: ConnectPacket): void {
+    // Nothing more is read before the verdict: aedes would handle what comes in the meantime as a kiosk's.
+    client.pause();
     const incoming = this.incoming.get(client.conn);
     const kiosk = this.deps.registry.kiosk(packet.clientId as KioskName);
     // The measuring listener has no certificates: there a client is the kiosk that it names.
@@ -86,7 +92,7 @@ class Hooks {
     this.#verdicts.set(client, { verdict: judgeConnect(facts, identity, kiosk), kiosk });
   }
 
-  authenticate(client: Client): AuthenticateError | null {
+  authenticate(client: BrokerClient): AuthenticateError | null {
     const judged = this.#verdicts.get(client);
     if (judged === undefined) throw new Error('authenticate before preConnect');
     const { verdict, kiosk } = judged;
@@ -95,15 +101,31 @@ class Hooks {
       this.deps.metrics.refusedConnections.inc({ why: verdict });
       this.deps.log.warn({ certificate: incoming?.identity?.name, clientId: client.id, why: verdict }, 'kiosk refused');
       if (verdict === 'name-differs') {
-        this.deps.alarm('name-foreign', incoming?.identity?.name ?? '-', `came with the client id ${client.id}`);
+        const claimed = client.id.slice(0, 120);
+        this.deps.alarm('name-foreign', incoming?.identity?.name ?? '-', `came with the client id ${claimed}`);
       }
       this.blame(client);
       return refusalOf(verdict);
     }
     incoming?.guard.accept();
     const mark = Buffer.from(this.deps.random(6)).toString('base64url');
-    this.sessions.set(client, new Session(client as BrokerClient, kiosk, mark, this.deps.now));
+    this.sessions.set(client, new Session(client, kiosk, mark, this.deps.now));
+    this.#enter(kiosk.name, client);
     return null;
+  }
+
+  /** The newest connection of a kiosk is the only one: the one before ends here. */
+  #enter(name: KioskName, client: BrokerClient): void {
+    const { open, deps } = this;
+    if (client.conn.destroyed) return;
+    const before = open.get(name);
+    open.set(name, client);
+    before?.close();
+    deps.metrics.kiosksOnline.set(open.size);
+    client.conn.once('close', () => {
+      if (open.get(name) === client) open.delete(name);
+      deps.metrics.kiosksOnline.set(open.size);
+    });
   }
 
   /** Notes a bad visit of the certificate that this connection came with. */
@@ -158,11 +180,8 @@ class Hooks {
   }
 }
 
-// Live connections by client id; aedes' type file leaves them out.
-const clientsOf = (aedes: Aedes) => (aedes as unknown as { clients: Record<string, Client | undefined> }).clients;
-
 async function makeAedes(hooks: Hooks): Promise<Aedes> {
-  const { deps, sessions, online } = hooks;
+  const { deps, sessions } = hooks;
   const aedes = await Aedes.createBroker({
     connectTimeout: CONNECT_TIMEOUT_MS,
     maxTopicLevels: 8,
@@ -170,11 +189,11 @@ async function makeAedes(hooks: Hooks): Promise<Aedes> {
     queueLimit: 16,
     maxClientsIdLength: 23,
     preConnect(client, packet, callback) {
-      hooks.preConnect(client, packet);
+      hooks.preConnect(client as BrokerClient, packet);
       callback(null, true);
     },
     authenticate(client, _username, _password, callback) {
-      const error = hooks.authenticate(client);
+      const error = hooks.authenticate(client as BrokerClient);
       callback(error, error === null);
     },
     authorizePublish(client, packet, callback) {
@@ -192,20 +211,11 @@ async function makeAedes(hooks: Hooks): Promise<Aedes> {
       return mayHear(client.id as KioskName, packet.topic) ? packet : null;
     },
   });
-  aedes.on('client', (client) => {
-    const session = sessions.get(client);
-    if (session !== undefined) online.set(session.kiosk.name, session.kiosk.serial);
-    deps.metrics.kiosksOnline.set(online.size);
-  });
   // The enrolment may have ended between the verdict and now, while there was nothing to drop yet.
   aedes.on('clientReady', (client) => {
     const session = sessions.get(client);
     const current = session && deps.registry.kiosk(session.kiosk.name);
     if (current === undefined || current.revoked || current.serial !== session?.kiosk.serial) client.close();
-  });
-  aedes.on('clientDisconnect', (client) => {
-    if (clientsOf(aedes)[client.id] === undefined) online.delete(client.id as KioskName);
-    deps.metrics.kiosksOnline.set(online.size);
   });
   const onError = (client: Client, error: Error) => {
     deps.log.info({ clientId: client.id, why: error.message }, 'connection failed');
@@ -247,8 +257,9 @@ export async function openBroker(deps: BrokerDeps, options: BrokerOptions): Prom
           resolve();
         });
       }),
-    drop: (name) => clientsOf(aedes)[name]?.close(),
-    online: () => hooks.online,
+    drop: (name) => hooks.open.get(name)?.close(),
+    online: () =>
+      new Map([...hooks.open].map(([name, client]) => [name, hooks.sessions.get(client)?.kiosk.serial ?? ''])),
     async close() {
       const closed = [tls.close(), tcp?.close()];
       await new Promise<void>((resolve) => aedes.close(resolve));

@@ -67,7 +67,8 @@ export function makeRouter(deps: RouterDeps): Receive {
       log.warn({ kiosk: session.kiosk.name, n, missing }, 'messages of this connection are missing');
     }
     const { body } = decoded.message;
-    const bodyHash = hash('sha256', JSON.stringify(body), 'hex').slice(0, 32);
+    const bodyHash = hashOf(body);
+    if (bodyHash === null) return { id, reply: refused('message-malformed', 'nested too deeply') };
     const operation = operations[conversation] as Operation<C>;
     return { id, reply: operation({ kiosk: session.kiosk, body, hash: bodyHash }) };
   }
@@ -97,6 +98,15 @@ export function makeRouter(deps: RouterDeps): Receive {
       },
     );
   };
+}
+
+/** First 16 bytes of SHA-256 over a body's JSON text, hex; null if unknown fields nest beyond what can be written. */
+function hashOf(body: unknown): string | null {
+  try {
+    return hash('sha256', JSON.stringify(body), 'hex').slice(0, 32);
+  } catch {
+    return null;
+  }
 }
 
 interface Started {
