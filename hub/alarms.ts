@@ -1,13 +1,8 @@
 /** Alarms: one call writes the ledger's row, the log line and the counter. */
 import type { Logger } from 'pino';
 import type { HubMetrics } from './metrics.ts';
+import { alarmRows } from './store/alarmrows.ts';
 import type { Alarm } from './store/ledger.ts';
-
-/**
- * Rows a minute of one kind from one kiosk; beyond, alarms are counted but not written, so that nobody can fill
- * the disk.
- */
-const ROWS_A_MINUTE = 20;
 
 /**
  * Raises an alarm.
@@ -34,26 +29,18 @@ interface AlarmDeps {
 }
 
 export function makeAlarms({ now, write, metrics, log }: AlarmDeps): Alarms {
-  let minute = 0;
-  const rows = new Map<string, number>();
-  const raise: RaiseAlarm = (kind, kiosk, detail) => {
-    const at = now();
-    const current = Math.floor(at / 60_000);
-    if (current !== minute) {
-      minute = current;
-      rows.clear();
-    }
-    const source = `${kind} ${kiosk}`;
-    const count = (rows.get(source) ?? 0) + 1;
-    rows.set(source, count);
-    if (count > ROWS_A_MINUTE) return void metrics.alarms.inc({ kind });
-    echo(kind, kiosk, detail);
-    const failed = (err: unknown) => log.error({ err, alarm: kind, kiosk }, 'alarm not written');
-    write({ at, kind, kiosk, detail }).catch(failed);
-  };
-  const echo: RaiseAlarm = (kind, kiosk, detail) => {
+  const mayWrite = alarmRows();
+  const echo = (kind: string, kiosk: string, detail: string): Alarm | null => {
     metrics.alarms.inc({ kind });
+    const alarm = { at: now(), kind, kiosk, detail };
+    if (!mayWrite(alarm)) return null;
     log.warn({ alarm: kind, kiosk }, detail);
+    return alarm;
+  };
+  const raise: RaiseAlarm = (kind, kiosk, detail) => {
+    const alarm = echo(kind, kiosk, detail);
+    if (alarm === null) return;
+    write(alarm).catch((err: unknown) => log.error({ err, alarm: kind, kiosk }, 'alarm not written'));
   };
   return { raise, echo };
 }
