@@ -7,7 +7,11 @@ const ROWS_A_MINUTE = 20;
  * Starts to count.
  * @returns to be asked before each row; false once its minute has had enough of this kind from this kiosk.
  */
-export function alarmRows(): (alarm: { readonly at: number; readonly kind: string; readonly kiosk: string }) => boolean {
+export function alarmRows(): (alarm: {
+  readonly at: number;
+  readonly kind: string;
+  readonly kiosk: string;
+}) => boolean {
   let minute = 0;
   const rows = new Map<string, number>();
   return ({ at, kind, kiosk }) => {
