@@ -8,6 +8,7 @@ import type { KioskState } from '../../protocol/status.ts';
 import { notices, stateTopic } from '../../protocol/topics.ts';
 import type { RaiseAlarm } from '../alarms.ts';
 import type { HubMetrics } from '../metrics.ts';
+import { alarmRows } from '../store/alarmrows.ts';
 import type { Kiosk, Registry } from '../store/registry.ts';
 import { type ConnectVerdict, judgeConnect, judgePublish, mayHear, maySubscribe } from './access.ts';
 import { BadVisits } from './door.ts';
@@ -73,6 +74,7 @@ class Hooks {
   readonly open = new Map<KioskName, BrokerClient>();
   /** How each connection that is still open came in, and what its CONNECT was found to be. */
   readonly incoming = new WeakMap<object, Incoming>();
+  readonly #mayLog = alarmRows();
   readonly #verdicts = new WeakMap<Client, { verdict: ConnectVerdict; kiosk: Kiosk | undefined }>();
 
   constructor(deps: BrokerDeps) {
@@ -180,6 +182,7 @@ class Hooks {
    */
   #note(kiosk: KioskName, { online, waiting, software, clock }: KioskState, packet: PublishPacket): void {
     packet.retain = false;
+    if (!this.#mayLog({ at: this.deps.now(), kind: 'state', kiosk })) return;
     const skewMs = clock - this.deps.now();
     this.deps.log.info({ kiosk, online, waiting, software, skewMs }, 'kiosk state');
   }

@@ -1,4 +1,4 @@
-/** Alarm rows: how many are written before alarms are only counted, so that nobody can fill the disk with them. */
+/** Rows of alarms, and lines of the log that a kiosk causes: how many a minute, so that nobody can fill the disk. */
 
 /** Rows a minute of one kind from one kiosk. */
 const ROWS_A_MINUTE = 20;

@@ -1,12 +1,17 @@
 /** The broker against kiosks that know MQTT and TLS better than they should: bytes, order and timing meant to harm. */
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { connect as connectTcp } from 'node:net';
 import { Duplex } from 'node:stream';
 import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import mqtt from 'mqtt-packet';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { hubPaths } from '../../../hub/config.ts';
+import { signRequest } from '../../../hub/sign.ts';
+import { encode } from '../../../protocol/envelope.ts';
 import { answerTo, ask, connectPacket, dial, join, publish, type Wire } from '../wire.ts';
-import { openWorld, type TestKiosk, type World } from '../world.ts';
+import { makeRequest, openWorld, type TestKiosk, type World } from '../world.ts';
 
 const SITI = '04115350554c80';
 let world: World;
@@ -115,4 +120,29 @@ test('of three connections that one kiosk opens at once only one stays, and its 
   await left.find(({ cmd }) => cmd === 'connack');
   revoke(kiosk);
   await left.gone();
+});
+
+test('a kiosk that tells its state and skips numbers without end gets twenty log lines a minute of each', async () => {
+  const kiosk = await world.enrol('cerewet-1');
+  const wire = await join(world, kiosk);
+  world.shift += 60_000 - ((Date.now() + world.shift) % 60_000);
+  const state = { session: '00'.repeat(8), online: true, software: 'test', waiting: 0, clock: 0 };
+  for (let n = 1; n <= 50; n++) {
+    const text = encode({ id: `s${n}`, at: 0, n: 4 * n, body: state });
+    publish(wire, `simpul/v1/${kiosk.name}/state`, text, { retain: true, messageId: n });
+    await ask(wire, kiosk.name, 'cardkey', { uid: SITI }, 4 * n + 2, `k${n}`);
+  }
+  const lines = (words: string) => world.logged.filter((line) => line.includes(kiosk.name) && line.includes(words));
+  expect([lines('kiosk state').length, lines('are missing').length]).toEqual([20, 20]);
+});
+
+test('a request whose sealing key is no point of the curve is not signed', async () => {
+  const { vault, registry } = world.hub;
+  const ca = readFileSync(hubPaths(world.directory).ca, 'utf8');
+  const { request } = await makeRequest('titik-1', vault.sealingKey);
+  const bad = Buffer.alloc(65, 1).fill(4, 0, 1).toString('base64');
+  const deps = { now: Date.now, random: randomBytes, vault, registry, ca };
+  const signed = await signRequest(deps, JSON.stringify({ ...request, sealingKey: bad }), 'stall-12');
+  expect(signed).toMatchObject({ ok: false, error: expect.stringContaining('sealing key') });
+  expect(registry.kiosk('titik-1' as never)).toBeUndefined();
 });
