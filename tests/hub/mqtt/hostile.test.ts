@@ -146,3 +146,16 @@ test('a request whose sealing key is no point of the curve is not signed', async
   expect(signed).toMatchObject({ ok: false, error: expect.stringContaining('sealing key') });
   expect(registry.kiosk('titik-1' as never)).toBeUndefined();
 });
+
+test('a certificate that has expired opens nothing any more, by a resumed TLS session neither', async () => {
+  const aged = await openWorld();
+  const kiosk = await aged.enrol('lama-1');
+  const wire = await dial(aged, kiosk);
+  const session = await new Promise<Buffer>((resolve) => wire.socket.once('session', resolve));
+  wire.socket.destroy();
+  aged.shift = 826 * 86_400_000;
+  const resumed = await dial(aged, kiosk, { session });
+  resumed.send(connectPacket(kiosk.name));
+  await resumed.gone();
+  expect(resumed.packets).toEqual([]);
+});
