@@ -68,8 +68,8 @@ class Hooks {
   readonly visits: BadVisits;
   readonly sessions = new WeakMap<Client, Session>();
   /**
-   * The one open connection of each kiosk, kept here and not read from aedes: when two come at once with one client id,
-   * the end of the one before makes aedes (1.2.0, lib/client.js) forget a live one, which no revocation would find.
+   * The one open connection of each kiosk, kept here and not read from aedes: when two come at once with one client
+   * id, the end of the one before makes aedes (1.2.0, lib/client.js) forget a live one, which no revocation finds.
    */
   readonly open = new Map<KioskName, BrokerClient>();
   /** How each connection that is still open came in, and what its CONNECT was found to be. */
@@ -177,8 +177,8 @@ class Hooks {
   }
 
   /**
-   * The hub itself takes the state; aedes keeps it for nobody. No kiosk may subscribe to it, and at each SUBSCRIBE aedes
-   * goes through all that is retained: with the states of 10,000 kiosks that is 20 ms.
+   * The hub itself takes the state; aedes keeps it for nobody. No kiosk may subscribe to it, and at each SUBSCRIBE
+   * aedes goes through all that is retained: with the states of 10,000 kiosks that is 20 ms.
    */
   #note(kiosk: KioskName, { online, waiting, software, clock }: KioskState, packet: PublishPacket): void {
     packet.retain = false;
