@@ -1,5 +1,6 @@
 /** The embedded broker: aedes behind mutual TLS, with the door, the byte guard and the access rules in front of it. */
 import type { KeyObject } from 'node:crypto';
+import type { EventEmitter } from 'node:events';
 import { Aedes, type AuthenticateError, type Client, type ConnectPacket, type PublishPacket } from 'aedes';
 import type { Logger } from 'pino';
 import { decode } from '../../protocol/envelope.ts';
@@ -139,7 +140,11 @@ class Hooks {
   /** True when aedes may route the packet; otherwise it was taken over here, answer and acknowledgement included. */
   publish(client: Client, packet: PublishPacket): boolean {
     const session = this.sessions.get(client);
-    if (session === undefined) throw new Error('publish before connect');
+    if (session === undefined) {
+      // Nobody is let in without a session; should aedes ever hand on what a stranger said, only the stranger falls.
+      client.close();
+      return false;
+    }
     const { name } = session.kiosk;
     const ack: Ack | null =
       packet.qos === 0 ? null : { type: packet.qos === 1 ? 'puback' : 'pubrec', packetId: packet.messageId ?? 0 };
@@ -211,7 +216,8 @@ async function makeAedes(hooks: Hooks): Promise<Aedes> {
       if (hooks.publish(client, packet)) callback(null);
     },
     authorizeSubscribe(client, subscription, callback) {
-      const allowed = maySubscribe(client.id as KioskName, subscription.topic) && subscription.qos < 2;
+      const may = sessions.has(client) && maySubscribe(client.id as KioskName, subscription.topic);
+      const allowed = may && subscription.qos < 2;
       if (!allowed) deps.alarm('filter-foreign', client.id, `subscribed to ${subscription.topic.slice(0, 120)}`);
       callback(null, allowed ? subscription : null);
     },
@@ -229,6 +235,9 @@ async function makeAedes(hooks: Hooks): Promise<Aedes> {
     deps.log.info({ clientId: client.id, why: error.message }, 'connection failed');
     if (sessions.has(client) && isProtocolError(error)) hooks.blame(client);
   };
+  // For example a will that may not be published, found by aedes' sweep after the clock was set; nobody else listens.
+  const faults: EventEmitter = aedes;
+  faults.on('error', (err: Error) => deps.log.error({ err }, 'the broker failed at something'));
   aedes.on('clientError', onError);
   aedes.on('connectionError', onError);
   return aedes;
