@@ -1,7 +1,7 @@
 /** Alarms: one call writes the ledger's row, the log line and the counter. */
 import type { Logger } from 'pino';
-import { makeAlarmLimit } from './alarmlimit.ts';
 import type { HubMetrics } from './metrics.ts';
+import { alarmRows } from './store/alarmrows.ts';
 import type { Alarm } from './store/ledger.ts';
 
 /**
@@ -29,21 +29,18 @@ interface AlarmDeps {
 }
 
 export function makeAlarms({ now, write, metrics, log }: AlarmDeps): Alarms {
-  const within = makeAlarmLimit();
-  /** Counts the alarm; says it in the log too if its source has not said too much of late. */
-  function say(kind: string, kiosk: string, detail: string, at: number): boolean {
+  const mayWrite = alarmRows();
+  const echo = (kind: string, kiosk: string, detail: string): Alarm | null => {
     metrics.alarms.inc({ kind });
-    const said = within(kind, kiosk, at);
-    if (said) log.warn({ alarm: kind, kiosk }, detail);
-    return said;
-  }
-  return {
-    raise(kind, kiosk, detail) {
-      const at = now();
-      if (!say(kind, kiosk, detail, at)) return;
-      const failed = (err: unknown) => log.error({ err, alarm: kind, kiosk }, 'alarm not written');
-      write({ at, kind, kiosk, detail }).catch(failed);
-    },
-    echo: (kind, kiosk, detail) => void say(kind, kiosk, detail, now()),
+    const alarm = { at: now(), kind, kiosk, detail };
+    if (!mayWrite(alarm)) return null;
+    log.warn({ alarm: kind, kiosk }, detail);
+    return alarm;
   };
+  const raise: RaiseAlarm = (kind, kiosk, detail) => {
+    const alarm = echo(kind, kiosk, detail);
+    if (alarm === null) return;
+    write(alarm).catch((err: unknown) => log.error({ err, alarm: kind, kiosk }, 'alarm not written'));
+  };
+  return { raise, echo };
 }

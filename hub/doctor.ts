@@ -7,6 +7,7 @@ import Database from 'better-sqlite3';
 import { type HubConfig, type HubPaths, hubPaths, readConfig } from './config.ts';
 import type { Edges } from './edges.ts';
 import { readSecret } from './secret.ts';
+import { auditFile } from './store/sqlite/audit.ts';
 import { openRegistry } from './store/sqlite/registry.ts';
 import { openVault, type Vault } from './vault.ts';
 
@@ -143,11 +144,11 @@ const checks: Readonly<Record<string, Check>> = {
     }
   },
 
-  books: async (deps, { paths, running }) => {
+  books: (_deps, { paths, running }) => {
     try {
       statSync(paths.ledger);
-      // A running hub must stay the only writer: then the file is only looked at.
-      return running ? lookAtLedger(paths.ledger) : await auditLedger(deps, paths.ledger);
+      const looked = lookAtLedger(paths.ledger);
+      return running || looked.state !== 'ok' ? looked : auditLedger(paths.ledger);
     } catch (error) {
       return fail(
         `${paths.ledger}: ${(error as Error).message}`,
@@ -233,18 +234,16 @@ function lookAtLedger(path: string): Result {
     : fail(`journal mode ${mode}`, 'commits may be lost', 'restore it');
 }
 
-/** Opening asserts that commits reach the disk (`synchronous=FULL`); then every leg is added up. */
-async function auditLedger(deps: DoctorDeps, path: string): Promise<Result> {
-  const ledger = await deps.openLedger(path, () => undefined);
-  try {
-    const { total, entries, brokenPairs, brokenAccounts, brokenEntries } = await ledger.trialBalance();
-    const broken = [...brokenPairs, ...brokenAccounts, ...brokenEntries];
-    if (total === 0n && broken.length === 0) return ok(`${entries} entries, trial balance zero, commits are durable`);
-    const what = `trial balance ${total}; broken: ${broken.slice(0, 5).join(', ') || 'none'}`;
-    return fail(what, 'the books do not add up', 'stop the hub, keep the file, restore the last backup beside it');
-  } finally {
-    await ledger.close();
-  }
+/**
+ * Adds up every leg. The file is only read: a hub that was not recognised as running would stop at another's write.
+ * Whether commits reach the disk (`synchronous=FULL`) is asserted at each start of the hub.
+ */
+function auditLedger(path: string): Result {
+  const { total, entries, brokenPairs, brokenAccounts, brokenEntries } = auditFile(path);
+  const broken = [...brokenPairs, ...brokenAccounts, ...brokenEntries];
+  if (total === 0n && broken.length === 0) return ok(`${entries} entries, trial balance zero`);
+  const what = `trial balance ${total}; broken: ${broken.slice(0, 5).join(', ') || 'none'}`;
+  return fail(what, 'the books do not add up', 'stop the hub, keep the file, restore the last backup beside it');
 }
 
 /** Free bytes as the system says. */

@@ -1,5 +1,5 @@
 /** Writes a file whole or not at all: temporary file, fsync, rename, fsync of the directory. */
-import { closeSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 /**
@@ -11,7 +11,8 @@ export function writeAtomic(path: string, text: string, mode: number): void {
   const temporary = `${path}.new`;
   const file = openSync(temporary, 'w', mode);
   try {
-    writeSync(file, text);
+    // Unlike `writeSync` this writes until all is written, or throws: a full disk may take a part and say nothing.
+    writeFileSync(file, text);
     fsyncSync(file);
   } finally {
     closeSync(file);

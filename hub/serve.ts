@@ -102,7 +102,7 @@ async function wire(deps: HubDeps, { config, tls, registry, ledger, vault, closi
     resolve: makeResolve(shared),
     cardkey: makeCardKey(shared),
   };
-  const receive = makeRouter({ operations, alarm: alarms.raise, metrics, log });
+  const receive = makeRouter({ operations, alarm: alarms.raise, metrics, log, now });
   const { host, port, benchTcpPort } = config;
   const broker = await openBroker(
     { ...deps, registry, receive, alarm: alarms.raise, metrics },

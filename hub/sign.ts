@@ -2,6 +2,7 @@
 import { Compile } from 'typebox/compile';
 import { type EnrolmentGrant, EnrolmentRequest, witnessContext } from '../protocol/enrolment.ts';
 import type { KioskName, OutletId } from '../protocol/ids.ts';
+import { seal } from '../protocol/sealed.ts';
 import { type CaDeps, type CsrFault, signKiosk } from './ca.ts';
 import type { Registry } from './store/registry.ts';
 import type { Vault } from './vault.ts';
@@ -55,13 +56,20 @@ export async function signRequest(deps: SignDeps, text: string, outletId: string
       error: `the witness key was not sealed to this hub for ${name}; copy this hub's card to the kiosk, then ${NEXT}`,
     };
   }
+  const sealingKey = Buffer.from(value.sealingKey, 'base64');
+  const usable = await seal(sealingKey, 'simpul-1 trial', Buffer.of(0)).then(
+    () => true,
+    () => false,
+  );
+  if (!usable)
+    return { ok: false, error: `its sealing key is no point of P-256, so no card key would reach it; ${NEXT}` };
   const issued = await signKiosk(deps, vault.caKey, ca, name, value.csr);
   if (!issued.ok) return { ok: false, error: `the request was not signed: ${csrFaults[issued.fault]}; ${NEXT}` };
   const kiosk = registry.enrol({
     name,
     outlet: outlet.id,
     serial: issued.serial,
-    sealingKey: Buffer.from(value.sealingKey, 'base64'),
+    sealingKey,
     witness: vault.wrap(witness),
   });
   const place = { id: outlet.id, name: outlet.name, cooperative: home.id, cooperativeName: home.name };

@@ -1,5 +1,5 @@
 /** Writes the kiosk's small files whole or not at all, readable by their owner only. */
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 const OWNER_ONLY = 0o600;
@@ -13,7 +13,8 @@ export function writePrivate(path: string, text: string): void {
   const temporary = `${path}.new`;
   const file = openSync(temporary, 'w', OWNER_ONLY);
   try {
-    writeSync(file, text);
+    // Unlike `writeSync` this writes until all is written, or throws: a full disk may take a part and say nothing.
+    writeFileSync(file, text);
     fsyncSync(file);
   } finally {
     closeSync(file);

@@ -70,11 +70,11 @@ export async function listenTls(
   secured.on('secureConnection', (socket) => {
     // Errors of a socket that nobody has taken over yet must not end the process.
     socket.on('error', () => undefined);
-    const identity = identityOf(socket);
+    const identity = identityOf(socket, deps.now());
     const tooOften = identity !== null && visits.shut(identity.serial);
     passed(socket, !tooOften && isEnrolled(deps.registry, identity));
     if (identity === null || tooOften) {
-      deps.metrics.refusedConnections.inc({ why: identity === null ? 'certificate-unreadable' : 'too-often' });
+      deps.metrics.refusedConnections.inc({ why: identity === null ? 'certificate-unusable' : 'too-often' });
       socket.destroy();
       return;
     }
@@ -83,10 +83,14 @@ export async function listenTls(
   return listen(front, port, host);
 }
 
-/** Reads the certificate, also of a resumed session; null if it lacks a name. */
-function identityOf(socket: TLSSocket): Identity | null {
-  const { subject, serialNumber } = socket.getPeerCertificate();
-  return typeof subject?.CN === 'string' ? { name: subject.CN, serial: serialNumber.toLowerCase() } : null;
+/**
+ * Reads the certificate, also of a resumed session; null if it lacks a name or has expired: a session may be resumed
+ * for ever, and TLS looks at the dates only at the first handshake.
+ */
+function identityOf(socket: TLSSocket, now: number): Identity | null {
+  const { subject, serialNumber, valid_to: end } = socket.getPeerCertificate();
+  if (typeof subject?.CN !== 'string' || Date.parse(end) < now) return null;
+  return { name: subject.CN, serial: serialNumber.toLowerCase() };
 }
 
 /** Whether the certificate is the one that its name holds now: an old or revoked one makes no address a kiosk's. */

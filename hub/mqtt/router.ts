@@ -6,6 +6,7 @@ import type { Refusal } from '../../protocol/refusals.ts';
 import { type Conversation, conversations, type RefusalNote, type UpBody } from '../../protocol/topics.ts';
 import type { RaiseAlarm } from '../alarms.ts';
 import type { HubMetrics } from '../metrics.ts';
+import { alarmRows } from '../store/alarmrows.ts';
 import type { Kiosk } from '../store/registry.ts';
 import type { Answer, Session } from './session.ts';
 
@@ -38,6 +39,8 @@ export interface RouterDeps {
   readonly alarm: RaiseAlarm;
   readonly metrics: HubMetrics;
   readonly log: Logger;
+  /** Milliseconds since 1970 UTC. */
+  readonly now: () => number;
 }
 
 /** Gives the answer to one message, later; never throws. */
@@ -55,7 +58,8 @@ export function refusalAnswer(code: Refusal, detail: string, replyTo: string | u
 }
 
 export function makeRouter(deps: RouterDeps): Receive {
-  const { operations, alarm, metrics, log } = deps;
+  const { operations, alarm, metrics, log, now } = deps;
+  const mayLog = alarmRows();
 
   function run<C extends Conversation>(session: Session, conversation: C, text: string): Started {
     const decoded = decode(conversations[conversation].up as MessageKind<UpBody<C>>, text);
@@ -64,10 +68,13 @@ export function makeRouter(deps: RouterDeps): Receive {
     const missing = session.hear(n);
     if (missing > 0) {
       metrics.gaps.inc(missing);
-      log.warn({ kiosk: session.kiosk.name, n, missing }, 'messages of this connection are missing');
+      const { name } = session.kiosk;
+      const line = mayLog({ at: now(), kind: 'missing', kiosk: name });
+      if (line) log.warn({ kiosk: name, n, missing }, 'messages of this connection are missing');
     }
     const { body } = decoded.message;
-    const bodyHash = hash('sha256', JSON.stringify(body), 'hex').slice(0, 32);
+    const bodyHash = hashOf(body);
+    if (bodyHash === null) return { id, reply: refused('message-malformed', 'nested too deeply') };
     const operation = operations[conversation] as Operation<C>;
     return { id, reply: operation({ kiosk: session.kiosk, body, hash: bodyHash }) };
   }
@@ -92,11 +99,24 @@ export function makeRouter(deps: RouterDeps): Receive {
       },
       (fault: unknown) => {
         // The one place for faults: nothing is known about the request, so nothing is said but "ask again".
-        log.error({ err: fault, kiosk: from, conversation }, 'an operation failed');
-        finish(refusalAnswer('hub-busy', 'the hub failed; nothing was decided', started.id), 'fault');
+        const line = mayLog({ at: now(), kind: 'fault', kiosk: from });
+        if (line) log.error({ err: fault, kiosk: from, conversation }, 'an operation failed');
+        finish(
+          refusalAnswer('hub-busy', 'the hub failed; only asking again tells whether it decided', started.id),
+          'fault',
+        );
       },
     );
   };
+}
+
+/** First 16 bytes of SHA-256 over a body's JSON text, hex; null if unknown fields nest beyond what can be written. */
+function hashOf(body: unknown): string | null {
+  try {
+    return hash('sha256', JSON.stringify(body), 'hex').slice(0, 32);
+  } catch {
+    return null;
+  }
 }
 
 interface Started {

@@ -14,6 +14,8 @@ export interface BrokerClient extends Client {
   readonly subscriptions: Readonly<Record<string, { readonly qos: number }>>;
   /** Calls back when the socket has drained, or after `drainTimeout`, when it is destroyed. */
   waitForDrain(callback: () => void): void;
+  /** Reads nothing more until the connection has been let in. */
+  pause(): void;
 }
 
 /** What the hub says to one kiosk. */

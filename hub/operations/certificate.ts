@@ -68,7 +68,7 @@ export function verifyClaim(vault: Vault, card: Card, { kiosk, seq }: Sender, cl
   };
 }
 
-/** Age in seconds of the beacon that the proof holds for; null if it holds for none of the record's minute. */
+/** Seconds, with their fraction, since the proven beacon began; null if the proof holds for none of the minute. */
 function provenAge(
   vault: Vault,
   uid: Uint8Array,
@@ -88,7 +88,9 @@ function provenAge(
   // The newest beacon that can have been used comes first: a tap is mostly a second old.
   const slots = slotsOfMinute(record.minute).sort((a, b) => Math.abs(current - a) - Math.abs(current - b));
   const used = slots.find((slot) => holds(vault.beacon(slot)));
-  return used === undefined ? null : Math.floor(now / 1000) - used * BEACON_SECONDS;
+  // To the millisecond: rounded to 60 s, a certificate would live on when the card's pause at this kiosk is over, and
+  // one tap could be charged twice.
+  return used === undefined ? null : now / 1000 - used * BEACON_SECONDS;
 }
 
 const EVIDENCE_VERSION = 1;

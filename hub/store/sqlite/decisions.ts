@@ -115,7 +115,7 @@ export interface Decisions {
   readonly reload: () => void;
 }
 
-/** Origins whose highest seq is kept in memory. */
+/** Origins whose highest seq is kept in memory between batches. */
 const HIGHEST_MAX = 100_000;
 
 type Row = Omit<Decision, 'amount' | 'counted' | 'keyVersion'> & {
@@ -146,7 +146,6 @@ export function openDecisions(db: Database.Database): Decisions {
     let known = highest.get(origin);
     if (known === undefined) {
       known = highestOf.get(origin * SEQS, origin * SEQS + SEQS - 1) as number;
-      if (highest.size >= HIGHEST_MAX) highest.clear();
       highest.set(origin, known);
     }
     return known;
@@ -185,6 +184,8 @@ export function openDecisions(db: Database.Database): Decisions {
     staged.clear();
     notes.clear();
     legs = [];
+    // Only here, where nothing is staged: within a batch a forgotten origin would hide what the batch has decided.
+    if (highest.size > HIGHEST_MAX) highest.clear();
   }
 
   function reload(): void {

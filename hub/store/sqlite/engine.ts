@@ -1,8 +1,8 @@
 /** Engine: makes each batch of requests one durable commit. Synchronous; it must be the file's only writer. */
 import Database from 'better-sqlite3';
-import { makeAlarmLimit } from '../../alarmlimit.ts';
 import type { Account } from '../../rules/accounts.ts';
 import type { EntryKind, Leg } from '../../rules/entries.ts';
+import { alarmRows } from '../alarmrows.ts';
 import type { Alarm, DecisionKey, LedgerCard, Line, Posting, PostRequest } from '../ledger.ts';
 import { type Books, openBooks } from './books.ts';
 import { openCards } from './cards.ts';
@@ -147,8 +147,10 @@ export function openEngine({ path, walPages = WAL_PAGES }: EngineOptions): Engin
   const cards = openCards(db);
   const decisions = openDecisions(db);
   const version = sql.version.get();
-  const within = makeAlarmLimit();
   let tidyAt = walPages;
+  let mayWrite = alarmRows();
+
+  const writeAlarm = ({ at, kind, kiosk, detail }: Alarm) => void sql.alarm.run(at, kind, kiosk, detail);
 
   function flush(): void {
     decisions.flush();
@@ -168,7 +170,7 @@ export function openEngine({ path, walPages = WAL_PAGES }: EngineOptions): Engin
     if (work.do === 'post') return judgePost(desk, work.request);
     if (work.do === 'cancel') return judgeCancel(desk, work.key, work.at);
     if (work.do === 'card') cards.put(work.card);
-    else desk.alarm(work.alarm);
+    else writeAlarm(work.alarm);
     return { kind: 'done' };
   }
 
@@ -181,9 +183,8 @@ export function openEngine({ path, walPages = WAL_PAGES }: EngineOptions): Engin
       cards,
       decisions,
       window: openWindow(timeOf(batch.find((work) => timeOf(work) > 0))),
-      alarm: ({ at, kind, kiosk, detail }) => {
-        if (within(kind, kiosk, at)) sql.alarm.run(at, kind, kiosk, detail);
-      },
+      // A kiosk can repeat what raises one without end and without using up its sequence numbers.
+      alarm: (alarm) => void (mayWrite(alarm) && writeAlarm(alarm)),
       legsOf: ({ leg, legs }) => {
         flush();
         const rows = sql.legs.all(leg, leg + legs) as (Account & { amount: bigint })[];
@@ -204,6 +205,7 @@ export function openEngine({ path, walPages = WAL_PAGES }: EngineOptions): Engin
       books.reload();
       cards.reload();
       decisions.reload();
+      mayWrite = alarmRows();
       if (!isolated(error)) throw error;
       if (batch.length > 1) return batch.flatMap((work) => apply([work]));
       return [{ kind: 'fault', message: error instanceof Error ? error.message : String(error) }];

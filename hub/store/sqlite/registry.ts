@@ -124,8 +124,9 @@ export function openRegistry({ path }: { readonly path: string }): Registry {
   function refresh(): boolean {
     const now = othersCommits();
     if (now === seen) return false;
-    seen = now;
     const fresh: Record<string, Map<unknown, unknown>> = { ...load(db) };
+    // Not before it was read: what one failed reading missed is read by the next.
+    seen = now;
     for (const [name, rows] of Object.entries<Map<unknown, unknown>>({ ...loaded })) {
       rows.clear();
       for (const [key, row] of fresh[name] ?? []) rows.set(key, row);

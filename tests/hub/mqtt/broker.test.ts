@@ -202,7 +202,7 @@ test('requests beyond the bound are told that the hub is busy, and the others ar
   expect(names.filter((name) => name === 'decided').length).toBeGreaterThanOrEqual(64);
 });
 
-test('only a state that can be read is retained, and the will of a lost kiosk takes its place', async () => {
+test('only a state that can be read is noted, and the will of a lost kiosk takes its place', async () => {
   const kiosk = await fresh();
   const topic = `simpul/v1/${kiosk.name}/state`;
   const will = { topic, payload: Buffer.from(stateText(false)), qos: 1, retain: true };

@@ -172,3 +172,20 @@ test('a wrong certificate leaves the slot to the right one', async () => {
   );
   expect(await decide(fresh)).toBe('approved: null');
 });
+
+test('of two certificates that a kiosk took from one tap only one is ever paid, however it times them', async () => {
+  const began = Math.floor(Date.now() / 10_000) * 10_000;
+  let at = began + 200;
+  const town = await openWorld({}, { now: () => at });
+  const sly = await town.enrol('lapak-12', 'stall-12');
+  const line = await join(town, sly);
+  const uid = uids[0] ?? '';
+  const tap = (n: number) => tapRequest(town.hub, sly, { uid, amount: 1000, seq: n, tmc: 4 + n, at: began });
+  const reasons: unknown[] = [];
+  for (const [n, moment] of [200, 60_100, 60_300, 60_900].entries()) {
+    at = began + moment;
+    const { body } = await ask(line, sly.name, 'purchase', tap(n + 1), n + 1);
+    reasons.push((body.receipt as Record<string, unknown>).reason);
+  }
+  expect(reasons).toEqual([null, 'expired', 'expired', 'expired']);
+});

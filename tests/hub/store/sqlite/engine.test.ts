@@ -254,3 +254,24 @@ test('what the second cooperative is owed shows in its own books only', () => {
   words(engine, opening(50_000n), post(sale({ seq: 1 })));
   expect(engine.balances([position(A, I), position(I, A), position(A, A)])).toEqual([-50_000n, 50_000n, 0n]);
 });
+
+test('a pair decided in a batch is known to its end, however many kiosks the batch has met', () => {
+  const engine = newEngine();
+  const met = Array.from({ length: 100_001 }, (_, kiosk) =>
+    post(sale({ seq: 1, kiosk: kiosk + 100, refuse: { refuse: 'card-unknown', outcome: 'declined' } })),
+  );
+  const answers = engine.apply([opening(200_000n), post(sale({ seq: 1 })), ...met, post(sale({ seq: 1 }))]);
+  expect(answers.at(-1)).toMatchObject({ kind: 'decided', duplicate: true });
+  expect(engine.balances([member(), payout])).toEqual([150_000n, 50_000n]);
+});
+
+test('a kiosk that repeats a pair with ever other bodies gets twenty alarm rows a minute and no more', () => {
+  const engine = newEngine();
+  words(engine, opening(100_000n), post(sale({ seq: 1 })));
+  const other = (n: number, at: number) => post(sale({ seq: 1, hash: n.toString(16).padStart(32, 'c'), at }));
+  for (const minute of [0, 1]) {
+    const batch = Array.from({ length: 50 }, (_, n) => other(n, NOON + minute * 60_000));
+    expect(new Set(words(engine, ...batch))).toEqual(new Set(['body-differs']));
+  }
+  expect(engine.alarms(1000)).toHaveLength(40);
+});
