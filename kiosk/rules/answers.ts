@@ -2,6 +2,7 @@
 import { refusals } from '../../protocol/refusals.ts';
 import { and, asking, backOff, close, finish, obstacle, remember, resultOf, stay, stop, timer, to } from './moves.ts';
 import type { Effect, Pending, Phase, Sale, Sealed, Step, Till, TillEvent } from './sale.ts';
+import { showOwed } from './tap.ts';
 
 type Decided = Pick<Sale, 'seq' | 'amount'>;
 
@@ -41,7 +42,7 @@ function strayOf(till: Till, { receipt }: Sealed, waiting: Sale | undefined): Ef
   return fits ? null : { type: 'log', what: 'receipt of another sale', detail: `seq ${receipt.seq}` };
 }
 
-/** A closed sale is decided: shown now if its screen is still up, else when its card returns. */
+/** A closed sale is decided: shown now if its screen is still up or its card lies here, else when the card returns. */
 function settle(till: Till, sale: Pending, sealed: Sealed, voided: boolean, at: number): Step {
   const { phase } = till;
   const result = resultOf(sealed, voided, sale.amount);
@@ -50,7 +51,8 @@ function settle(till: Till, sale: Pending, sealed: Sealed, voided: boolean, at: 
   const next = { ...till, pending };
   const ended = [keep, stop(`ask ${sale.seq}`)];
   if (phase.name !== 'closing' || phase.sale.seq !== sale.seq) {
-    return stay(remember(next, result, sealed.receipt.card ?? sale.uid), ...ended);
+    const shown = showOwed(remember(next, result, sealed.receipt.card ?? sale.uid));
+    return { till: shown.till, effects: [...ended, ...shown.effects] };
   }
   if (phase.again && result.kind === 'declined' && obstacle(next, at) === null) {
     const { amount, mode } = phase.sale;

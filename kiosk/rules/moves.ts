@@ -58,11 +58,15 @@ export const and = (step: Step, ...effects: Effect[]): Step => ({
   effects: [...step.effects, ...effects],
 });
 
+/** Notes about the kiosk itself: true only while `obstacle` says so. */
+export const obstacles = ['starting', 'disk-down', 'reader-down', 'offline', 'stale'] as const;
+export type Obstacle = (typeof obstacles)[number];
+
 /**
  * Why no account sale can be armed now, or null when one can (TRUTH section 3: online only, with a fresh beacon).
  * @param at the kiosk's monotonic clock, milliseconds
  */
-export function obstacle(till: Till, at: number): Note | null {
+export function obstacle(till: Till, at: number): Obstacle | null {
   if (till.phase.name === 'booting' || till.readerFault === READER_STARTING) return 'starting';
   if (till.diskFault !== null) return 'disk-down';
   if (till.readerFault !== null) return 'reader-down';
@@ -100,7 +104,7 @@ export function resultOf({ receipt }: Sealed, voided: boolean, amount: bigint): 
   const seq = receipt.seq as Sale['seq'];
   if (receipt.outcome === 'approved' && !voided) {
     const balance = receipt.balance === null ? null : BigInt(receipt.balance);
-    return { kind: 'approved', seq, amount, fee: BigInt(receipt.fee), balance, late: false };
+    return { kind: 'approved', seq, amount, fee: BigInt(receipt.fee), balance, late: false, ended: null };
   }
   const said = receipt.reason !== null && Object.hasOwn(refusals, receipt.reason) ? receipt.reason : null;
   const reason = receipt.outcome === 'expired' ? 'expired' : (said ?? 'cancelled');

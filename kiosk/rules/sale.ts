@@ -76,6 +76,8 @@ export type Result =
       readonly balance: bigint | null;
       /** True when it was decided earlier and is only shown now. */
       readonly late: boolean;
+      /** Amount of a new sale that showing this one has ended, or null. */
+      readonly ended: bigint | null;
     }
   | { readonly kind: 'declined'; readonly seq: KioskSeq; readonly amount: bigint; readonly reason: Refusal };
 

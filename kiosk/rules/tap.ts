@@ -16,18 +16,12 @@ import {
   to,
 } from './moves.ts';
 import { requestOf } from './request.ts';
-import type { CardTrouble, Looked, Note, Paid, Phase, Present, Step, Till, TillEvent, Unshown } from './sale.ts';
+import type { CardTrouble, Looked, Note, Paid, Phase, Present, Step, Till, TillEvent } from './sale.ts';
 
 /** Seven bytes; other lengths are no member cards (protocol/ids.ts). */
 const UID = /^[0-9a-f]{14}$/;
 
-/** A card is on the reader: an unseen green light first, then the sale that waits for it. */
-export function cameCard(till: Till, card: Present, at: number): Step {
-  const next = { ...till, card };
-  const owed = till.unshown.find(({ uid }) => uid === card.uid);
-  if (owed !== undefined && mayInterrupt(till.phase)) return showOwed(next, owed);
-  return turn(next, at);
-}
+export const cameCard = (till: Till, card: Present, at: number): Step => turn({ ...till, card }, at);
 
 export function goneCard(till: Till, presence: number): Step {
   if (till.card?.presence !== presence) return stay(till);
@@ -42,17 +36,31 @@ export function goneCard(till: Till, presence: number): Step {
 const mayInterrupt = ({ name }: Phase): boolean =>
   name === 'idle' || name === 'typing' || name === 'confirm' || name === 'armed' || name === 'done';
 
-/** TRUTH section 4: a decision whose green was not shown is shown at the card's return instead of selling again. */
-function showOwed(till: Till, { uid: _, ...owed }: Unshown): Step {
-  const unshown = till.unshown.filter(({ seq }) => seq !== owed.seq);
-  const step = finish({ ...till, unshown }, { kind: 'approved', ...owed, late: true });
-  return till.phase.name === 'armed' ? and(step, { type: 'drop', seq: till.phase.sale.seq }) : step;
+/**
+ * TRUTH section 4: a decision whose green was not shown is shown to its card instead of selling again. The card may
+ * lie on the reader when the decision comes.
+ */
+export function showOwed(till: Till): Step {
+  const { phase, card } = till;
+  const owed = till.unshown.find(({ uid }) => uid === card?.uid);
+  if (owed === undefined || !mayInterrupt(phase)) return stay(till);
+  const { uid: _, ...sale } = owed;
+  const next = { ...till, unshown: till.unshown.filter((one) => one !== owed) };
+  const step = finish(next, { kind: 'approved', ...sale, late: true, ended: amountOf(phase) });
+  return phase.name === 'armed' ? and(step, { type: 'drop', seq: phase.sale.seq }) : step;
 }
 
-/** Gives the card on the reader its turn, if a sale waits for one and the card has not had it. */
+const amountOf = (phase: Phase): bigint | null => {
+  if (phase.name === 'confirm') return phase.amount;
+  return phase.name === 'armed' ? phase.sale.amount : null;
+};
+
+/** Gives the card on the reader its turn, if it has not had it: an unseen green light first, then a sale. */
 export function turn(till: Till, at: number): Step {
   const { phase, card } = till;
   if (card === null || card.presence === till.spent) return stay(till);
+  const shown = showOwed(till);
+  if (shown.till !== till) return shown;
   if (phase.name === 'armed') {
     const why = turnedAway(till, card, at);
     if (why !== null) return to({ ...till, spent: card.presence }, { ...phase, note: why });

@@ -10,6 +10,14 @@ import { cameCard, cameKey, goneCard, lateKey, looked, paid, turn } from './tap.
  * @param at the kiosk's monotonic clock, milliseconds: beacon ages are measured by it alone, kiosk time proves nothing
  */
 export function step(till: Till, event: TillEvent, at: number): Step {
+  const next = taken(till, event, at);
+  const { phase } = next.till;
+  const turned = phase.name !== till.phase.name || (phase.name === 'done' && phase !== till.phase);
+  // Behind the help page nobody sees the green light that is journaled as shown.
+  return turned ? { till: { ...next.till, help: false }, effects: next.effects } : next;
+}
+
+function taken(till: Till, event: TillEvent, at: number): Step {
   switch (event.type) {
     case 'booted': {
       const idle: Till = { ...till, unshown: event.unshown, phase: { name: 'idle', note: null } };

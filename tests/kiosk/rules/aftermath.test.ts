@@ -178,6 +178,28 @@ describe('after a restart', () => {
     expect(till.till.unshown).toEqual([]);
   });
 
+  it('a card that lies on the reader when its answer comes sees its green light at once, and pays no second time', () => {
+    const till = found('resolve');
+    till.on({ type: 'card', presence: 1, uid: UID });
+    const effects = till.on({ type: 'answer', ask: 'resolve', sealed: sealed(4), voided: false });
+    expect(typesOf(effects)).toEqual(expect.arrayContaining(['keep', 'green']));
+    expect(till.screen()).toMatchObject({ light: 'green', amount: 'Rp 25.000' });
+    armed(till, 5);
+    expect(till.till.phase).toMatchObject({ name: 'armed', note: 'lift' });
+  });
+
+  it('a card laid down while another is served sees its green light before it is asked to pay', () => {
+    const till = found('resolve');
+    waiting(reading(armed(till, 5), 1, OTHER), 5);
+    till.on({ type: 'card', presence: 2, uid: UID });
+    till.on({ type: 'answer', ask: 'resolve', sealed: sealed(4), voided: false });
+    expect(till.till.phase.name).toBe('waiting');
+    till.press('cancel', 'enter');
+    expect(typesOf(armed(till, 6).on({ type: 'timer', id: 'tick' }))).not.toContain('pay');
+    expect(till.screen()).toMatchObject({ light: 'green', amount: 'Rp 25.000' });
+    expect(till.screen().lines[1]?.id).toBe('Penjualan baru Rp 25.000 belum dibayar: ketik lagi');
+  });
+
   it('a green light that was kept but not journaled as shown is shown when the card returns', () => {
     const owed = { seq: seqOf(3), amount: 9_000n, fee: 0n, balance: 1_000n, uid: UID };
     const till = drill({ type: 'booted', recovered: [], unshown: [owed] });

@@ -102,6 +102,8 @@ class World {
         this.open.delete(effect.seq);
         break;
       case 'pay':
+        // A card that is owed a green light pays nothing before it has seen it.
+        expect(this.till.unshown.map(({ uid }) => uid)).not.toContain(effect.card.uid);
         // One sale at a time, minted and still open.
         expect(effect.sale.seq).toBe(this.minted);
         expect(this.closed.has(effect.sale.seq)).toBe(false);
@@ -129,6 +131,8 @@ class World {
         break;
       case 'green':
         expect(this.decisions.get(effect.seq)).toBe('approved');
+        // Journaled as shown means that it can be seen.
+        expect(view(this.till, this.at).light).toBe('green');
         this.greens.push(effect.seq);
         break;
       case 'timer':

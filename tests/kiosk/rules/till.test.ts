@@ -216,7 +216,7 @@ describe('a tap', () => {
     expect(till.screen().lines.map(({ en }) => en)).toContain('disk is full');
     expect(till.on({ type: 'timer', id: 'tick' })).toContainEqual({ type: 'probe' });
     till.on({ type: 'disk', why: null });
-    expect(till.screen().title.en).toBe('Ready. Type the amount');
+    expect(till.screen()).toMatchObject({ title: { en: 'Ready. Type the amount' }, lines: [] });
   });
 });
 
@@ -226,7 +226,7 @@ describe('the hub’s answer', () => {
     const types = typesOf(till.on({ type: 'receipt', sealed: sealed(1, { fee: 100 }) }));
     expect(types.indexOf('keep')).toBeLessThan(types.indexOf('green'));
     expect(till.screen()).toMatchObject({ light: 'green', mark: 'OK', sound: 'ok', amount: 'Rp 25.000' });
-    expect(till.screen().lines.map(({ id }) => id)).toEqual(['Saldo Rp 75.000', 'Biaya Rp 100']);
+    expect(till.screen().lines.map(({ id }) => id)).toEqual(['Saldo Rp 75.000', 'Termasuk biaya Rp 100']);
   });
 
   it('declined is red with words in both languages and no green', () => {
@@ -326,6 +326,36 @@ describe('the screen', () => {
     till.on({ type: 'link', online: false });
     till.at += 5 * 60_000;
     expect(till.screen().badges[0]).toEqual({ id: 'Terputus 5 menit', en: 'Offline for 5 min' });
+  });
+
+  it('says that it cannot take cards while it cannot, and no longer than that', () => {
+    const till = armed();
+    till.on({ type: 'reader-fault', why: 'unplugged' });
+    expect(till.screen()).toMatchObject({ light: 'red', title: { en: 'Cannot take cards now' } });
+    till.on({ type: 'reader-ready' });
+    expect(till.screen().title.en).toBe('Tap the card here');
+    till.on({ type: 'link', online: false });
+    till.on({ type: 'card', presence: 1, uid: UID });
+    expect(till.screen().lines[0]?.en).toBe('Not connected to the hub');
+    till.on({ type: 'link', online: true });
+    expect(till.screen().lines[0]?.en).toBe('Take the card away first');
+    till.on({ type: 'gone', presence: 1 });
+    expect(till.screen()).toMatchObject({ light: 'none', title: { en: 'Tap the card here' } });
+  });
+
+  it('does not ask for a card again while no reader could see it', () => {
+    const till = doubtful();
+    till.on({ type: 'reader-fault', why: 'unplugged' });
+    expect(till.screen().lines[0]?.en).toBe('Card reader is not ready');
+  });
+
+  it('leaves the help page when the sale goes on, for a green light behind it is seen by nobody', () => {
+    const till = waiting();
+    till.press('help');
+    till.on({ type: 'timer', id: 'retry' });
+    expect(till.screen().title.en).toBe('Help');
+    till.on({ type: 'receipt', sealed: sealed(1) });
+    expect(till.screen().light).toBe('green');
   });
 
   it('helps and returns to where it was', () => {
