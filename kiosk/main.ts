@@ -3,13 +3,13 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Argument, Command } from 'commander';
-import pino from 'pino';
 import { Compile } from 'typebox/compile';
 import { type KioskName, KioskNameSchema } from '../protocol/ids.ts';
 import { ConfigFault, readConfig, startConfig } from './config.ts';
 import { type CheckName, checkNames, diagnose, doctorDeps, exitCode, spell, usualChecks } from './doctor.ts';
 import { writePrivate } from './files.ts';
 import { acceptGrant, KeyFault, loadIdentity, requestEnrolment } from './keys.ts';
+import { openLog } from './log.ts';
 import { OutboxFault } from './outbox.ts';
 import { SOFTWARE, startKiosk } from './start.ts';
 
@@ -61,11 +61,7 @@ program
     const identity = loadIdentity(dir);
     const { stdin: input, stdout: output } = process;
     // The screen has the terminal to itself; the log goes beside it.
-    const logFile = output.isTTY ? join(dir, 'kiosk.log') : 2;
-    const log = pino(
-      { level: config.log, redact: ['key', '*.key', 'witness'] },
-      pino.destination({ dest: logFile, sync: true }),
-    );
+    const log = openLog(output.isTTY ? join(dir, 'kiosk.log') : process.stderr.fd, config.log);
     const end = (code: number): void => {
       void stop().finally(() => process.exit(code));
     };
@@ -79,9 +75,9 @@ program
         colour: output.isTTY && process.env.NO_COLOR === undefined,
         interrupted: () => end(0),
       },
-      log: (what, detail) => log.info({ detail }, what),
+      log: log.info,
       failed: (error) => {
-        log.fatal(error, 'the till has stopped');
+        log.fatal('the till has stopped', error);
         end(1);
       },
     });
