@@ -10,7 +10,7 @@ type Decided = Pick<Sale, 'seq' | 'amount'>;
 export function gotReceipt(till: Till, sealed: Sealed, at: number): Step {
   const { phase } = till;
   const { receipt } = sealed;
-  const stray = strayOf(till, sealed, phase.name === 'waiting' ? phase.sale : undefined);
+  const stray = strayOf(till, sealed);
   if (stray !== null) return stay(till, stray);
   if (phase.name === 'waiting' && phase.sale.seq === receipt.seq) {
     return keepAndFinish(till, sealed, false, phase.sale, []);
@@ -26,19 +26,25 @@ export function gotReceipt(till: Till, sealed: Sealed, at: number): Step {
 /** The answer to a question about a closed sale. */
 export function gotAnswer(till: Till, event: TillEvent & { type: 'answer' }, at: number): Step {
   const { sealed, voided } = event;
-  const stray = strayOf(till, sealed, undefined);
+  const stray = strayOf(till, sealed);
   if (stray !== null) return stay(till, stray);
   const pending = till.pending.find(({ seq }) => seq === sealed.receipt.seq);
   if (pending === undefined || pending.ask !== event.ask) return stay(till);
   return settle(till, pending, sealed, voided, at);
 }
 
-/** A receipt that cannot be ours accuses somebody; it decides nothing here. */
-function strayOf(till: Till, { receipt }: Sealed, waiting: Sale | undefined): Effect | null {
-  const sale = waiting?.seq === receipt.seq ? waiting : till.pending.find(({ seq }) => seq === receipt.seq);
+/**
+ * A receipt that cannot be ours accuses somebody; it decides nothing here. A kiosk that lost its outbox counts from
+ * one again and is answered with the sales of before.
+ */
+function strayOf(till: Till, { receipt }: Sealed): Effect | null {
+  const { phase } = till;
+  const open = phase.name === 'waiting' ? [{ ...phase.sale, uid: phase.uid }, ...till.pending] : till.pending;
+  const sale = open.find(({ seq }) => seq === receipt.seq);
   if (sale === undefined) return null;
-  const fits =
-    receipt.kiosk === till.kiosk && (receipt.outcome !== 'approved' || BigInt(receipt.amount) === sale.amount);
+  const { amount, uid } = sale;
+  const same = BigInt(receipt.amount) === amount && (uid === null || receipt.card === uid);
+  const fits = receipt.kiosk === till.kiosk && (receipt.outcome !== 'approved' || same);
   return fits ? null : { type: 'log', what: 'receipt of another sale', detail: `seq ${receipt.seq}` };
 }
 

@@ -12,6 +12,7 @@ import {
 } from '../../../kiosk/rules/sale.ts';
 import { view } from '../../../kiosk/rules/screens.ts';
 import { step } from '../../../kiosk/rules/till.ts';
+import type { PurchaseRequest } from '../../../protocol/purchase.ts';
 import type { Receipt } from '../../../protocol/receipt.ts';
 import { CERTIFICATE, INTENT, KIOSK, OTHER, sealed, seqOf, UID } from './drill.ts';
 
@@ -153,9 +154,15 @@ class World {
     const outcome = this.decisions.get(seq) ?? 'cancelled';
     return sealed(seq, {
       outcome,
+      card: this.#cardOf(seq),
       amount: Number(this.amounts.get(seq)),
       reason: outcome === 'approved' ? null : 'cancelled',
     });
+  }
+
+  #cardOf(seq: number): string | null {
+    const text = this.bodies.get(seq);
+    return text === undefined ? null : (JSON.parse(text) as PurchaseRequest).claim.uid;
   }
 
   answer(seq: number, ask: 'resolve' | 'cancel'): void {

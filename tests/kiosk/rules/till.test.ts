@@ -272,8 +272,8 @@ describe('the hub’s answer', () => {
     expect(new Set(bodies).size).toBe(1);
   });
 
-  it('for another amount or kiosk shows no green light', () => {
-    for (const wrong of [{ amount: 24_000 }, { kiosk: 8 }]) {
+  it('for another amount, card or kiosk shows no green light', () => {
+    for (const wrong of [{ amount: 24_000 }, { card: OTHER }, { kiosk: 8 }]) {
       const till = waiting();
       expect(typesOf(till.on({ type: 'receipt', sealed: sealed(1, wrong) }))).toEqual(['log']);
       expect(till.till.phase.name).toBe('waiting');
