@@ -4,14 +4,14 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Argument, Command } from 'commander';
 import { Compile } from 'typebox/compile';
-import { type KioskName, KioskNameSchema } from '../protocol/ids.ts';
+import { type KioskName, KioskNameSchema, type KioskNo } from '../protocol/ids.ts';
 import { ConfigFault, readConfig, startConfig } from './config.ts';
 import { type CheckName, checkNames, diagnose, doctorDeps, exitCode, spell, usualChecks } from './doctor.ts';
 import { writePrivate } from './files.ts';
 import { acceptGrant, KeyFault, loadIdentity, requestEnrolment } from './keys.ts';
 import { openLog } from './log.ts';
-import { OutboxFault } from './outbox.ts';
-import { SOFTWARE, startKiosk } from './start.ts';
+import { OutboxFault, openOutbox } from './outbox.ts';
+import { needOutbox, outboxPath, SOFTWARE, startKiosk } from './start.ts';
 
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 const DIR = ['--dir <dir>', "the kiosk's directory", '.'] as const;
@@ -46,6 +46,7 @@ enrol
   .action((file: string, { dir }: { dir: string }) => {
     const { grant, hub } = acceptGrant(dir, readFileSync(file, 'utf8'));
     startConfig(dir, hub);
+    openOutbox({ path: outboxPath(dir), kiosk: grant.kiosk as KioskNo, now: Date.now }).end();
     say(
       `This is kiosk ${grant.kiosk} (${grant.name}) at ${grant.outlet.name}.` +
         ' Next: `simpul-kiosk doctor`, then `simpul-kiosk run`.',
@@ -59,6 +60,7 @@ program
   .action(({ dir }: { dir: string }) => {
     const config = readConfig(dir);
     const identity = loadIdentity(dir);
+    needOutbox(dir);
     const { stdin: input, stdout: output } = process;
     // The screen has the terminal to itself; the log goes beside it.
     const log = openLog(output.isTTY ? join(dir, 'kiosk.log') : process.stderr.fd, config.log);
@@ -110,6 +112,7 @@ try {
   const expected = error instanceof ConfigFault || error instanceof KeyFault || error instanceof OutboxFault;
   const system = (error as NodeJS.ErrnoException).code !== undefined;
   if (!expected && !system) throw error;
-  process.stderr.write(`${(error as Error).message}\n`);
+  const next = expected ? '' : ': check that it is there and that this user may read and write it';
+  process.stderr.write(`simpul-kiosk: ${(error as Error).message}${next}\n`);
   process.exitCode = 2;
 }

@@ -28,8 +28,9 @@ const BEL = '\u0007';
 const CLEAR = '\u001b[2J\u001b[H';
 const COLOURS: Record<Light, string> = { none: '0', green: '42;30', yellow: '43;30', red: '41;37' };
 const CTRL_C = '\u0003';
+const ESCAPE = '\u001b';
 /** What arrows and function keys send, and a keypad without NumLock: Escape and more at once (ECMA-48 section 5.4). */
-const KEY_SEQUENCES = /\u001b(\[[0-?]*[ -/]*[@-~]|O.)/g;
+const KEY_SEQUENCES = new RegExp(`${ESCAPE}(\\[[0-?]*[ -/]*[@-~]|O.)`, 'g');
 
 /** Keys as characters: digits, Enter, c = cancel, Backspace or b = back, ? = help. */
 function keyOf(character: string): PanelKey | null {
@@ -39,7 +40,7 @@ function keyOf(character: string): PanelKey | null {
     case '\n':
       return 'enter';
     case 'c':
-    case '\u001b':
+    case ESCAPE:
       return 'cancel';
     case 'b':
     case '\b':

@@ -1,5 +1,6 @@
 /** Puts a kiosk together from its directory and the machine it runs on. */
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { holdAlone } from './alone.ts';
@@ -18,6 +19,17 @@ export const SOFTWARE = 'simpul-kiosk 0.1.0';
 
 /** Where a kiosk keeps its sales. */
 export const outboxPath = (dir: string): string => join(dir, 'outbox.sqlite');
+
+/**
+ * A new outbox would count from one again, and the hub answers numbers used before with the sales of before.
+ * @throws OutboxFault when an enrolled kiosk has lost its outbox.
+ */
+export function needOutbox(dir: string): void {
+  const path = outboxPath(dir);
+  if (existsSync(path)) return;
+  const cure = 'enrol it anew: request, sign, accept';
+  throw new OutboxFault(`${path} is missing, and with it the sale numbers that this kiosk has used: ${cure}`);
+}
 
 export interface StartDeps {
   readonly dir: string;

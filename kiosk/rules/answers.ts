@@ -48,7 +48,7 @@ function strayOf(till: Till, { receipt }: Sealed): Effect | null {
   return fits ? null : { type: 'log', what: 'receipt of another sale', detail: `seq ${receipt.seq}` };
 }
 
-/** A closed sale is decided: shown now if its screen is still up or its card lies here, else when the card returns. */
+/** A closed sale is decided: shown now if its screen is still up, else to its card, or to the trader if not paid. */
 function settle(till: Till, sale: Pending, sealed: Sealed, voided: boolean, at: number): Step {
   const { phase } = till;
   const result = resultOf(sealed, voided, sale.amount);
@@ -57,7 +57,7 @@ function settle(till: Till, sale: Pending, sealed: Sealed, voided: boolean, at: 
   const next = { ...till, pending };
   const ended = [keep, stop(`ask ${sale.seq}`)];
   if (phase.name !== 'closing' || phase.sale.seq !== sale.seq) {
-    const shown = showOwed(remember(next, result, sealed.receipt.card ?? sale.uid));
+    const shown = showOwed(remember(next, result, sale.uid ?? sealed.receipt.card));
     return { till: shown.till, effects: [...ended, ...shown.effects] };
   }
   if (phase.again && result.kind === 'declined' && obstacle(next, at) === null) {

@@ -108,7 +108,7 @@ export function resultOf({ receipt }: Sealed, voided: boolean, amount: bigint): 
   }
   const said = receipt.reason !== null && Object.hasOwn(refusals, receipt.reason) ? receipt.reason : null;
   const reason = receipt.outcome === 'expired' ? 'expired' : (said ?? 'cancelled');
-  return { kind: 'declined', seq, amount, reason: receipt.outcome === 'approved' ? 'cancelled' : reason };
+  return { kind: 'declined', seq, amount, reason: receipt.outcome === 'approved' ? 'cancelled' : reason, late: false };
 }
 
 /**
@@ -122,9 +122,10 @@ export function finish(till: Till, result: Result): Step {
   return to({ ...till, spent }, { name: 'done', result }, ...effects);
 }
 
-/** Remembers an approved sale whose card must still see its green light. */
+/** Remembers what somebody must still see: an approved sale its card, another one the trader. */
 export function remember(till: Till, result: Result, uid: string | null): Till {
-  if (result.kind !== 'approved' || uid === null) return till;
+  if (uid === null) return till;
+  if (result.kind === 'declined') return { ...till, untold: [...till.untold, { ...result, late: true }] };
   const { seq, amount, fee, balance } = result;
   return { ...till, unshown: [...till.unshown, { seq, amount, fee, balance, uid }].slice(-UNSHOWN_MAX) };
 }

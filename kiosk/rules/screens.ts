@@ -87,7 +87,7 @@ function faceOf(till: Till, at: number): Face {
         lines: [{ id: 'Membaca kartu', en: 'Reading the card' }],
       };
     case 'waiting':
-      return waiting(phase);
+      return waiting(till, phase);
     case 'doubt':
       return doubt(till, phase);
     case 'finding':
@@ -99,7 +99,7 @@ function faceOf(till: Till, at: number): Face {
         lines: [{ id: 'Memeriksa pembayaran tadi', en: 'Checking the payment from before' }],
       };
     case 'closing':
-      return closing(phase);
+      return closing(till, phase);
     case 'done':
       return done(phase.result);
   }
@@ -161,7 +161,9 @@ function armed(till: Till, phase: Phase & { name: 'armed' }, at: number): Face {
   return note === null ? face : { ...face, name: `armed ${note}`, light: 'red', mark: '!', sound: 'no' };
 }
 
-function waiting(phase: Phase & { name: 'waiting' }): Face {
+/** A trader need not wait for what cannot come: without a line the way out is said at once. */
+function waiting(till: Till, phase: Phase & { name: 'waiting' }): Face {
+  const late = phase.slow || !till.online;
   const away = { id: 'Kartu boleh diangkat', en: 'The card may leave' };
   const slow = {
     id: 'Pusat belum menjawab. Belum tentu gagal; c = batal',
@@ -169,9 +171,9 @@ function waiting(phase: Phase & { name: 'waiting' }): Face {
   };
   return {
     ...busy('Sedang dicek', 'Being checked'),
-    name: phase.slow ? 'waiting long' : 'waiting',
+    name: late ? 'waiting long' : 'waiting',
     amount: spellRupiah(phase.sale.amount),
-    lines: phase.slow ? [slow, away] : [away],
+    lines: late ? [slow, away] : [away],
   };
 }
 
@@ -193,16 +195,17 @@ function doubt(till: Till, phase: Phase & { name: 'doubt' }): Face {
   };
 }
 
-function closing(phase: Phase & { name: 'closing' }): Face {
+function closing(till: Till, phase: Phase & { name: 'closing' }): Face {
+  const late = phase.slow || !till.online;
   const gaveUp = phase.ask === 'cancel';
   const title = gaveUp ? busy('Sedang dibatalkan', 'Being cancelled') : busy('Sedang dicek', 'Being checked');
   const slow = { id: 'Pusat belum menjawab; Enter = lanjut melayani', en: 'No answer yet; Enter = serve others' };
   const again = { id: 'Belum terbayar; sebentar lagi tap ulang', en: 'Not charged; tap again in a moment' };
   return {
     ...title,
-    name: phase.slow ? 'closing long' : 'closing',
+    name: late ? 'closing long' : 'closing',
     amount: spellRupiah(phase.sale.amount),
-    lines: [...(phase.again ? [again] : []), ...(phase.slow ? [slow] : [])],
+    lines: [...(phase.again ? [again] : []), ...(late ? [slow] : [])],
   };
 }
 
@@ -211,7 +214,8 @@ function done(result: Result): Face {
   const name = `done ${result.seq} ${result.kind}`;
   if (result.kind === 'declined') {
     const title = { id: 'Tidak dibayar', en: 'Not paid' };
-    return { name, light: 'red', mark: 'X', sound: 'no', title, amount, lines: [refusalWords(result.reason)] };
+    const late = result.late ? [{ id: 'Pembayaran yang tadi dicek', en: 'The payment that was being checked' }] : [];
+    return { name, light: 'red', mark: 'X', sound: 'no', title, amount, lines: [...late, refusalWords(result.reason)] };
   }
   const late = result.late
     ? [{ id: 'Pembayaran tadi, tidak ditagih lagi', en: 'The payment from before, not charged again' }]

@@ -19,8 +19,10 @@ import {
   usualChecks,
 } from '../../kiosk/doctor.ts';
 import { acceptGrant, requestEnrolment } from '../../kiosk/keys.ts';
+import { openOutbox } from '../../kiosk/outbox.ts';
 import { outboxPath } from '../../kiosk/start.ts';
 import { encode } from '../../protocol/envelope.ts';
+import type { KioskNo } from '../../protocol/ids.ts';
 import { BEACON_TOPIC } from '../../protocol/topics.ts';
 import { makeFolder, makeTown, NAME, type Town } from './enrolled.ts';
 
@@ -52,6 +54,7 @@ beforeEach(async () => {
   const request = await requestEnrolment({ randomBytes }, folder.dir, NAME, JSON.stringify(town.card));
   acceptGrant(folder.dir, JSON.stringify(await town.grant(request)));
   startConfig(folder.dir, town.card);
+  openOutbox({ path: outboxPath(folder.dir), kiosk: 7 as KioskNo, now: Date.now }).end();
   change((settings) => ({
     ...settings,
     reader: { command: [process.execPath, EMULATED, join(folder.dir, 'card.sock')] },
@@ -183,6 +186,7 @@ describe('the check', () => {
     expect((await said('outbox', { freeBytes: async () => 30 * 1024 * 1024 })).status).toBe('warn');
     expect((await said('outbox', { freeBytes: async () => 1024 })).status).toBe('fail');
     rmSync(outboxPath(folder.dir), { force: true });
+    expect((await said('outbox')).what).toContain('sale numbers that this kiosk has used: enrol it anew');
     mkdirSync(outboxPath(folder.dir));
     expect(await said('outbox')).toMatchObject({ status: 'fail' });
   });

@@ -207,13 +207,36 @@ describe('after a restart', () => {
     expect(till.screen()).toMatchObject({ light: 'green', amount: 'Rp 9.000' });
   });
 
-  it('a sale that was not paid or was voided shows nothing', () => {
+  it('a sale that was not paid or was voided is told to the trader and owes no card a green light', () => {
     const till = found('resolve');
     till.on({ type: 'answer', ask: 'resolve', sealed: declined(4), voided: false });
     expect(till.till).toMatchObject({ pending: [], unshown: [] });
+    expect(till.screen()).toMatchObject({ light: 'red', title: { en: 'Not paid' }, amount: 'Rp 25.000' });
     const given = found('cancel');
     given.on({ type: 'answer', ask: 'cancel', sealed: sealed(4), voided: true });
     expect(given.till).toMatchObject({ pending: [], unshown: [] });
+    expect(given.screen().lines.map(({ en }) => en)).toEqual([
+      'The payment that was being checked',
+      'Cancelled, nobody was charged',
+    ]);
+  });
+
+  it('a sale that was not paid is told after the customer who is being served meanwhile', () => {
+    const till = waiting(reading(armed(found('resolve'), 5), 1, OTHER), 5);
+    till.on({ type: 'answer', ask: 'resolve', sealed: cancelled(4), voided: false });
+    till.on({ type: 'receipt', sealed: sealed(5) });
+    expect(till.screen().light).toBe('green');
+    expect(till.on({ type: 'timer', id: 'shown' })).toContainEqual({ type: 'timer', id: 'shown', afterMs: 8_000 });
+    expect(till.screen().light).toBe('red');
+    till.on({ type: 'timer', id: 'shown' });
+    expect(till.till.phase.name).toBe('idle');
+  });
+
+  it('a sale that no card came for ends without a word', () => {
+    const recovered = [{ seq: seqOf(4), amount: 25_000n, uid: null, ask: 'resolve' as const }];
+    const till = drill({ type: 'booted', recovered, unshown: [] });
+    till.on({ type: 'answer', ask: 'resolve', sealed: cancelled(4), voided: false });
+    expect(till.till.phase.name).toBe('idle');
   });
 
   it('an answer to another question than the one asked ends nothing', () => {

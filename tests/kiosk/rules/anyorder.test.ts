@@ -85,7 +85,7 @@ class World {
     // Never a "yes" or a "no" without the hub's decision.
     expect(decided).toBeDefined();
     expect(screen.light === 'green').toBe(decided === 'approved' && !this.voided.has(seq));
-    if (before.phase.name !== 'done') expect(['receipt', 'answer', 'card']).toContain(event.type);
+    if (before.phase.name !== 'done' && !phase.result.late) expect(['receipt', 'answer', 'card']).toContain(event.type);
   }
 
   #perform(effect: Effect): void {
