@@ -178,7 +178,7 @@ describe('after a restart', () => {
     expect(till.till.unshown).toEqual([]);
   });
 
-  it('a card that lies on the reader when its answer comes sees its green light at once, and pays no second time', () => {
+  it('a card on the reader when its answer comes sees its green light at once, and pays no second time', () => {
     const till = found('resolve');
     till.on({ type: 'card', presence: 1, uid: UID });
     const effects = till.on({ type: 'answer', ask: 'resolve', sealed: sealed(4), voided: false });
