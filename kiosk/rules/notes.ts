@@ -18,7 +18,7 @@ export const notes = {
   offline: { id: 'Tidak terhubung ke pusat', en: 'Not connected to the hub' },
   'reader-down': { id: 'Pembaca kartu tidak siap', en: 'Card reader is not ready' },
   'disk-down': { id: 'Penyimpanan rusak atau penuh, panggil teknisi', en: 'Disk is full or broken, call a technician' },
-  starting: { id: 'Sedang menyala', en: 'Starting' },
+  starting: { id: 'Sedang disiapkan', en: 'Starting' },
   unfinished: { id: 'Pembayaran kartu ini masih dicek', en: "This card's last payment is still being checked" },
   'other-card': { id: 'Tap kartu yang tadi', en: 'Tap the same card as before' },
   forgotten: { id: 'Penjualan ditutup: tidak ada kartu', en: 'Sale closed: no card came' },

@@ -63,7 +63,7 @@ function faceOf(till: Till, at: number): Face {
   const { phase } = till;
   switch (phase.name) {
     case 'booting':
-      return { ...busy('Sedang menyala', 'Starting'), sound: null };
+      return { ...busy('Sedang disiapkan', 'Starting'), sound: null };
     case 'idle':
       return idle(till, phase, at);
     case 'typing':

@@ -16,7 +16,7 @@ import {
   to,
 } from './moves.ts';
 import { requestOf } from './request.ts';
-import type { CardTrouble, Looked, Note, Paid, Phase, Present, Step, Till, TillEvent } from './sale.ts';
+import type { CardTrouble, Effect, Looked, Note, Paid, Phase, Present, Step, Till, TillEvent } from './sale.ts';
 
 /** Seven bytes; other lengths are no member cards (protocol/ids.ts). */
 const UID = /^[0-9a-f]{14}$/;
@@ -130,8 +130,11 @@ export function paid(till: Till, event: TillEvent & { type: 'paid' }, at: number
     // The seq cannot be dropped on a disk that takes no writes; the next start finds it and asks.
     return to({ ...next, diskFault: paid.why }, { name: 'idle', note: 'disk-down' });
   }
-  if (paid.kind === 'wrong-key' && till.card?.presence === event.presence) return refetch(till, phase);
-  return again(arm(next, phase.sale, noteOf(paid)), at);
+  if (paid.kind === 'wrong-key') {
+    if (till.card?.presence === event.presence) return refetch(till, phase);
+    return first(forgetting(phase.card), again(arm(next, phase.sale, 'torn'), at));
+  }
+  return again(arm(next, phase.sale, noteOf(paid.kind)), at);
 }
 
 /** Another card, or the same one anew, may have come while the last one was spoken with. */
@@ -148,17 +151,20 @@ function refetch(till: Till, phase: Phase & { name: 'reading' | 'looking' }): St
   const { card, sale } = phase;
   const next: Phase =
     phase.name === 'reading' ? { name: 'keying', sale, card } : { name: 'finding', sale, intent: phase.intent, card };
-  return to(till, next, { type: 'forget-key', uid: card.uid }, ...fetching(card));
+  return to(till, next, forgetting(card), ...fetching(card));
 }
 
-function noteOf(trouble: CardTrouble): Note {
-  switch (trouble.kind) {
+/** Also of a card that has left: the next tap must not try this key again. */
+const forgetting = ({ uid }: Present): Effect => ({ type: 'forget-key', uid });
+const first = (effect: Effect, { till, effects }: Step): Step => ({ till, effects: [effect, ...effects] });
+
+function noteOf(kind: Exclude<CardTrouble['kind'], 'wrong-key'>): Note {
+  switch (kind) {
     case 'torn':
     case 'foreign':
     case 'delay':
     case 'refused':
-      return trouble.kind;
-    case 'wrong-key':
+      return kind;
     case 'no-key':
       return 'key-late';
     case 'disk':
@@ -198,8 +204,11 @@ export function looked(till: Till, event: TillEvent & { type: 'looked' }, at: nu
   if (phase.name !== 'looking' || phase.sale.seq !== event.seq) return stay(till);
   const next = { ...till, spent: event.presence };
   const seen: Looked = event.looked;
-  if (seen.kind === 'wrong-key' && till.card?.presence === event.presence) return refetch(till, phase);
-  if (seen.kind !== 'seen') return again(doubtful(next, phase, noteOfLook(seen)), at);
+  if (seen.kind === 'wrong-key') {
+    if (till.card?.presence === event.presence) return refetch(till, phase);
+    return first(forgetting(phase.card), again(doubtful(next, phase, null), at));
+  }
+  if (seen.kind !== 'seen') return again(doubtful(next, phase, noteOfLook(seen.kind)), at);
   const finding = judge(phase.intent, seen.sight);
   const { sale, intent } = phase;
   if (finding.kind === 'committed') return submit(next, phase, { kind: 'committed', intent, certificate: finding });
@@ -210,4 +219,4 @@ export function looked(till: Till, event: TillEvent & { type: 'looked' }, at: nu
 }
 
 /** "Not charged" must not be said of a doubt: a card torn while it is looked at tells nothing. */
-const noteOfLook = (trouble: CardTrouble): Note | null => (trouble.kind === 'torn' ? null : noteOf(trouble));
+const noteOfLook = (kind: Parameters<typeof noteOf>[0]): Note | null => (kind === 'torn' ? null : noteOf(kind));

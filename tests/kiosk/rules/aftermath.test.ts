@@ -63,6 +63,16 @@ describe('a card torn after the commit was sent', () => {
     expect(till.till.phase).toMatchObject({ name: 'doubt', note: null });
   });
 
+  it('that left before its key was refused is in doubt as before, and the key is not tried again', () => {
+    const till = doubtful();
+    till.on({ type: 'card', presence: 2, uid: UID });
+    till.on({ type: 'card-key', uid: UID, state: 'held' });
+    till.on({ type: 'gone', presence: 2 });
+    const effects = till.on({ type: 'looked', seq: seqOf(1), presence: 2, looked: { kind: 'wrong-key' } });
+    expect(effects).toEqual([{ type: 'forget-key', uid: UID }]);
+    expect(till.till.phase).toMatchObject({ name: 'doubt', note: null });
+  });
+
   it('does not take another card in its place', () => {
     const till = doubtful();
     till.on({ type: 'card', presence: 2, uid: OTHER });

@@ -175,6 +175,15 @@ describe('a tap', () => {
     expect(till.till.phase).toMatchObject({ name: 'armed', note: 'stopped' });
   });
 
+  it('never tries a refused key on the next tap either, when the card has left at once', () => {
+    const till = reading();
+    till.on({ type: 'gone', presence: 1 });
+    till.on({ type: 'card', presence: 2, uid: UID });
+    const effects = till.on({ type: 'paid', seq: seqOf(1), presence: 1, paid: { kind: 'wrong-key' } });
+    expect(typesOf(effects).filter((type) => type.endsWith('key'))).toEqual(['forget-key', 'fetch-key']);
+    expect(till.till.phase).toMatchObject({ name: 'keying', card: { presence: 2 } });
+  });
+
   it('asks the customer to tap again when the hub sends no key, and charges nobody', () => {
     const till = armed();
     till.on({ type: 'card', presence: 1, uid: UID });
@@ -239,7 +248,7 @@ describe('the hub’s answer', () => {
   it('expired is shown as too late, nobody charged', () => {
     const till = waiting();
     till.on({ type: 'receipt', sealed: sealed(1, { outcome: 'expired', reason: null }) });
-    expect(till.screen().lines[0]?.en).toBe('Too late, please tap again');
+    expect(till.screen().lines[0]?.en).toBe('Too late: start the sale again');
   });
 
   it('that is late leaves the sale unknown for as long as it takes', () => {
