@@ -127,8 +127,8 @@ export function paid(till: Till, event: TillEvent & { type: 'paid' }, at: number
     return again(to(next, { name: 'doubt', sale, intent: paid.intent, note: null }, timer('doubt', DOUBT_MS)), at);
   }
   if (paid.kind === 'disk') {
-    // The seq cannot be dropped on a disk that takes no writes; the next start finds it and asks.
-    return to({ ...next, diskFault: paid.why }, { name: 'idle', note: 'disk-down' });
+    const drop = { type: 'drop', seq: phase.sale.seq } as const;
+    return to({ ...next, diskFault: paid.why }, { name: 'idle', note: 'disk-down' }, drop);
   }
   if (paid.kind === 'wrong-key') {
     if (till.card?.presence === event.presence) return refetch(till, phase);
