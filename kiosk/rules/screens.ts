@@ -1,4 +1,5 @@
 /** What each state of the till shows: words (Indonesian first), one of three lights, a mark and a sound. */
+import { noPinLimits } from '../../protocol/limits.ts';
 import { spellRupiah } from '../../protocol/money.ts';
 import { type Refusal, refusals } from '../../protocol/refusals.ts';
 import { type Obstacle, obstacle, obstacles } from './moves.ts';
@@ -70,7 +71,7 @@ function faceOf(till: Till, at: number): Face {
       return {
         ...asking('Ketik jumlah', 'Type the amount'),
         amount: spellRupiah(BigInt(phase.digits)),
-        lines: lines(phase.note),
+        lines: [...lines(phase.note), ...(phase.note === 'tap-limit' ? [limit] : [])],
       };
     case 'confirm':
       return confirm(till, phase, at);
@@ -240,6 +241,8 @@ const worth = (id: string, en: string, amount: bigint): Words => ({
   en: `${en} ${spellRupiah(amount)}`,
 });
 
+const limit = worth('Paling banyak', 'At most', noPinLimits.perTap);
+
 const newSaleEnded = (amount: bigint): Words => ({
   id: `Penjualan baru ${spellRupiah(amount)} belum dibayar: ketik lagi`,
   en: `The new sale of ${spellRupiah(amount)} is not paid: type it again`,
@@ -259,7 +262,7 @@ function badgesOf(till: Till, at: number): Words[] {
   if (waiting > 0) badges.push({ id: `${waiting} sedang dicek`, en: `${waiting} being checked` });
   const { length } = till.unshown;
   if (length > 0) {
-    badges.push({ id: `${length} sudah dibayar, belum ditunjukkan`, en: `${length} paid, not yet shown` });
+    badges.push({ id: `${length} sudah dibayar: tap kartunya lagi`, en: `${length} paid: tap that card again` });
   }
   return badges;
 }

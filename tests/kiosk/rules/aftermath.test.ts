@@ -174,8 +174,8 @@ describe('after a restart', () => {
       'green',
     );
     expect(till.screen().badges).toContainEqual({
-      id: '1 sudah dibayar, belum ditunjukkan',
-      en: '1 paid, not yet shown',
+      id: '1 sudah dibayar: tap kartunya lagi',
+      en: '1 paid: tap that card again',
     });
     armed(till, 5);
     const effects = till.on({ type: 'card', presence: 1, uid: UID });
