@@ -7,7 +7,6 @@ interface Words {
 
 export const notes = {
   'key-late': { id: 'Belum terhubung ke pusat, tap lagi', en: 'No answer from the hub yet, tap again' },
-  'hub-silent': { id: 'Pusat belum menjawab', en: 'The hub has not answered yet' },
   torn: { id: 'Belum terbayar. Tap lagi, tahan kartu', en: 'Not charged. Tap again and hold the card still' },
   foreign: { id: 'Bukan kartu koperasi', en: 'Not a cooperative card' },
   stopped: { id: 'Kartu perlu diperiksa di loket', en: 'Card needs service at a counter' },
