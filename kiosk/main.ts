@@ -4,14 +4,14 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Argument, Command } from 'commander';
 import { Compile } from 'typebox/compile';
-import { type KioskName, KioskNameSchema, type KioskNo } from '../protocol/ids.ts';
-import { ConfigFault, readConfig, startConfig } from './config.ts';
+import { type KioskName, KioskNameSchema } from '../protocol/ids.ts';
+import { ConfigFault, readConfig } from './config.ts';
 import { type CheckName, checkNames, diagnose, doctorDeps, exitCode, spell, usualChecks } from './doctor.ts';
 import { writePrivate } from './files.ts';
-import { acceptGrant, KeyFault, loadIdentity, requestEnrolment } from './keys.ts';
+import { KeyFault, loadIdentity, requestEnrolment } from './keys.ts';
 import { openLog } from './log.ts';
-import { OutboxFault, openOutbox } from './outbox.ts';
-import { needOutbox, outboxPath, SOFTWARE, startKiosk } from './start.ts';
+import { OutboxFault } from './outbox.ts';
+import { joinHub, needOutbox, SOFTWARE, startKiosk } from './start.ts';
 
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 const DIR = ['--dir <dir>', "the kiosk's directory", '.'] as const;
@@ -44,9 +44,7 @@ enrol
   .argument('<grant>', 'file of the grant')
   .option(...DIR)
   .action((file: string, { dir }: { dir: string }) => {
-    const { grant, hub } = acceptGrant(dir, readFileSync(file, 'utf8'));
-    startConfig(dir, hub);
-    openOutbox({ path: outboxPath(dir), kiosk: grant.kiosk as KioskNo, now: Date.now }).end();
+    const grant = joinHub(dir, readFileSync(file, 'utf8'));
     say(
       `This is kiosk ${grant.kiosk} (${grant.name}) at ${grant.outlet.name}.` +
         ' Next: `simpul-kiosk doctor`, then `simpul-kiosk run`.',

@@ -3,11 +3,13 @@ import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
+import type { EnrolmentGrant } from '../protocol/enrolment.ts';
+import type { KioskNo } from '../protocol/ids.ts';
 import { holdAlone } from './alone.ts';
 import { makeCardKeys } from './cardkeys.ts';
-import type { Config } from './config.ts';
+import { type Config, startConfig } from './config.ts';
 import { dialHub } from './dial.ts';
-import type { Identity } from './keys.ts';
+import { acceptGrant, type Identity } from './keys.ts';
 import { openLink } from './link.ts';
 import { type Outbox, OutboxFault, openOutbox } from './outbox.ts';
 import { openTerminal, type TerminalSettings } from './panel.ts';
@@ -19,6 +21,17 @@ export const SOFTWARE = 'simpul-kiosk 0.1.0';
 
 /** Where a kiosk keeps its sales. */
 export const outboxPath = (dir: string): string => join(dir, 'outbox.sqlite');
+
+/**
+ * Takes a hub's grant: from here on the kiosk has keys, settings and numbers for its sales.
+ * @throws KeyFault or OutboxFault.
+ */
+export function joinHub(dir: string, text: string): EnrolmentGrant {
+  const { grant, hub } = acceptGrant(dir, text);
+  startConfig(dir, hub);
+  openOutbox({ path: outboxPath(dir), kiosk: grant.kiosk as KioskNo, now: Date.now }).end();
+  return grant;
+}
 
 /**
  * A new outbox would count from one again, and the hub answers numbers used before with the sales of before.

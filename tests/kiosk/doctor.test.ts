@@ -8,7 +8,6 @@ import { join } from 'node:path';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import { Aedes } from 'aedes';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { startConfig } from '../../kiosk/config.ts';
 import {
   type CheckName,
   type DoctorDeps,
@@ -18,11 +17,9 @@ import {
   spell,
   usualChecks,
 } from '../../kiosk/doctor.ts';
-import { acceptGrant, requestEnrolment } from '../../kiosk/keys.ts';
-import { openOutbox } from '../../kiosk/outbox.ts';
-import { outboxPath } from '../../kiosk/start.ts';
+import { requestEnrolment } from '../../kiosk/keys.ts';
+import { joinHub, outboxPath } from '../../kiosk/start.ts';
 import { encode } from '../../protocol/envelope.ts';
-import type { KioskNo } from '../../protocol/ids.ts';
 import { BEACON_TOPIC } from '../../protocol/topics.ts';
 import { makeFolder, makeTown, NAME, type Town } from './enrolled.ts';
 
@@ -52,9 +49,7 @@ afterAll(async () => {
 beforeEach(async () => {
   folder = makeFolder();
   const request = await requestEnrolment({ randomBytes }, folder.dir, NAME, JSON.stringify(town.card));
-  acceptGrant(folder.dir, JSON.stringify(await town.grant(request)));
-  startConfig(folder.dir, town.card);
-  openOutbox({ path: outboxPath(folder.dir), kiosk: 7 as KioskNo, now: Date.now }).end();
+  joinHub(folder.dir, JSON.stringify(await town.grant(request)));
   change((settings) => ({
     ...settings,
     reader: { command: [process.execPath, EMULATED, join(folder.dir, 'card.sock')] },

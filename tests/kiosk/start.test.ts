@@ -5,10 +5,10 @@ import { PassThrough } from 'node:stream';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { holdAlone } from '../../kiosk/alone.ts';
-import { readConfig, startConfig } from '../../kiosk/config.ts';
-import { acceptGrant, loadIdentity, requestEnrolment } from '../../kiosk/keys.ts';
+import { readConfig } from '../../kiosk/config.ts';
+import { loadIdentity, requestEnrolment } from '../../kiosk/keys.ts';
 import { openOutbox } from '../../kiosk/outbox.ts';
-import { outboxPath, startKiosk } from '../../kiosk/start.ts';
+import { joinHub, outboxPath, startKiosk } from '../../kiosk/start.ts';
 import { makeFolder, makeTown, NAME } from './enrolled.ts';
 
 const EMULATED = new URL('../town/emulatedreader.js', import.meta.url).pathname;
@@ -19,8 +19,7 @@ beforeEach(async () => {
   // Nobody listens at port 1.
   const town = await makeTown(1);
   const request = await requestEnrolment({ randomBytes }, dir, NAME, JSON.stringify(town.card));
-  acceptGrant(dir, JSON.stringify(await town.grant(request)));
-  startConfig(dir, town.card);
+  joinHub(dir, JSON.stringify(await town.grant(request)));
 });
 afterEach(() => folder.remove());
 
