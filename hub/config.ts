@@ -71,6 +71,7 @@ export function hubPaths(directory: string) {
     certificate: at('hub.pem'),
     ledger: at('ledger.db'),
     registry: at('registry.db'),
+    lock: at('running.lock'),
     hubCard: at('hub-card.json'),
   };
 }

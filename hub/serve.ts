@@ -14,6 +14,7 @@ import { makePurchase } from './operations/purchase.ts';
 import { makeResolve } from './operations/resolve.ts';
 import type { Ledger } from './store/ledger.ts';
 import type { Registry } from './store/registry.ts';
+import { holdAlone } from './store/sqlite/alone.ts';
 import { openRegistry } from './store/sqlite/registry.ts';
 import { openVault, type Vault } from './vault.ts';
 
@@ -59,6 +60,7 @@ export async function startHub(deps: HubDeps, { directory, config, secret }: Hub
   if (!opened.ok) return opened;
   const closing: (() => unknown)[] = [];
   try {
+    closing.unshift(holdAlone(paths.lock));
     const registry = openRegistry({ path: paths.registry });
     closing.unshift(() => registry.close());
     const ledger = await deps.openLedger(paths.ledger, deps.onFatal);

@@ -13,7 +13,7 @@ import { type Identity, loadIdentity } from './keys.ts';
 import { openLink } from './link.ts';
 import { openOutbox } from './outbox.ts';
 import { openReader, type Reader } from './reader.ts';
-import { outboxPath, SOFTWARE } from './start.ts';
+import { needOutbox, outboxPath, SOFTWARE } from './start.ts';
 
 /** `fail`: the kiosk cannot sell. `warn`: it can, but not for long or not well. */
 export interface Finding {
@@ -72,7 +72,8 @@ const checks = {
   keys: ({ deps }: Scene): Said => {
     const { name, kiosk, certificate } = loadIdentity(deps.dir);
     if ((statSync(join(deps.dir, 'keys.json')).mode & 0o077) !== 0) {
-      return fail("others can read this kiosk's keys", `chmod 600 ${join(deps.dir, 'keys.json')}, then enrol anew`);
+      const cure = `remove ${join(deps.dir, 'keys.json')} and enrol anew: only new keys are secret again`;
+      return fail("others can read this kiosk's keys", cure);
     }
     const days = Math.floor((Date.parse(new X509Certificate(certificate).validTo) - deps.now()) / DAY_MS);
     if (days < 0) return fail(`the certificate of ${name} ended ${-days} days ago`, 'enrol anew');
@@ -103,6 +104,7 @@ const checks = {
   },
   outbox: async ({ deps, identity }: Scene): Promise<Said> => {
     if (identity === null) return unchecked('the kiosk has no number');
+    needOutbox(deps.dir);
     const outbox = openOutbox({ path: outboxPath(deps.dir), kiosk: identity.kiosk, now: deps.now });
     const waiting = outbox.waiting();
     outbox.end();
@@ -156,7 +158,7 @@ const checks = {
 
 /** What to do when a check threw: the words say why, this says what next. */
 const nextSteps: Record<CheckName, string> = {
-  config: 'correct kiosk.json',
+  config: 'correct kiosk.json, or enrol if there is none',
   keys: 'run `simpul-kiosk enrol`',
   clock: 'set the clock: timedatectl set-ntp true',
   dns: 'check /hub/host in kiosk.json and the network: ping the router, then the hub',

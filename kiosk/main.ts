@@ -3,15 +3,15 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Argument, Command } from 'commander';
-import pino from 'pino';
 import { Compile } from 'typebox/compile';
 import { type KioskName, KioskNameSchema } from '../protocol/ids.ts';
-import { ConfigFault, readConfig, startConfig } from './config.ts';
+import { ConfigFault, readConfig } from './config.ts';
 import { type CheckName, checkNames, diagnose, doctorDeps, exitCode, spell, usualChecks } from './doctor.ts';
 import { writePrivate } from './files.ts';
-import { acceptGrant, KeyFault, loadIdentity, requestEnrolment } from './keys.ts';
+import { KeyFault, loadIdentity, requestEnrolment } from './keys.ts';
+import { openLog } from './log.ts';
 import { OutboxFault } from './outbox.ts';
-import { SOFTWARE, startKiosk } from './start.ts';
+import { joinHub, needOutbox, SOFTWARE, startKiosk } from './start.ts';
 
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 const DIR = ['--dir <dir>', "the kiosk's directory", '.'] as const;
@@ -44,8 +44,7 @@ enrol
   .argument('<grant>', 'file of the grant')
   .option(...DIR)
   .action((file: string, { dir }: { dir: string }) => {
-    const { grant, hub } = acceptGrant(dir, readFileSync(file, 'utf8'));
-    startConfig(dir, hub);
+    const grant = joinHub(dir, readFileSync(file, 'utf8'));
     say(
       `This is kiosk ${grant.kiosk} (${grant.name}) at ${grant.outlet.name}.` +
         ' Next: `simpul-kiosk doctor`, then `simpul-kiosk run`.',
@@ -59,13 +58,10 @@ program
   .action(({ dir }: { dir: string }) => {
     const config = readConfig(dir);
     const identity = loadIdentity(dir);
+    needOutbox(dir);
     const { stdin: input, stdout: output } = process;
     // The screen has the terminal to itself; the log goes beside it.
-    const logFile = output.isTTY ? join(dir, 'kiosk.log') : 2;
-    const log = pino(
-      { level: config.log, redact: ['key', '*.key', 'witness'] },
-      pino.destination({ dest: logFile, sync: true }),
-    );
+    const log = openLog(output.isTTY ? join(dir, 'kiosk.log') : process.stderr.fd, config.log);
     const end = (code: number): void => {
       void stop().finally(() => process.exit(code));
     };
@@ -79,9 +75,9 @@ program
         colour: output.isTTY && process.env.NO_COLOR === undefined,
         interrupted: () => end(0),
       },
-      log: (what, detail) => log.info({ detail }, what),
+      log: log.info,
       failed: (error) => {
-        log.fatal(error, 'the till has stopped');
+        log.fatal('the till has stopped', error);
         end(1);
       },
     });
@@ -114,6 +110,7 @@ try {
   const expected = error instanceof ConfigFault || error instanceof KeyFault || error instanceof OutboxFault;
   const system = (error as NodeJS.ErrnoException).code !== undefined;
   if (!expected && !system) throw error;
-  process.stderr.write(`${(error as Error).message}\n`);
+  const next = expected ? '' : ': check that it is there and that this user may read and write it';
+  process.stderr.write(`simpul-kiosk: ${(error as Error).message}${next}\n`);
   process.exitCode = 2;
 }

@@ -28,6 +28,9 @@ const BEL = '\u0007';
 const CLEAR = '\u001b[2J\u001b[H';
 const COLOURS: Record<Light, string> = { none: '0', green: '42;30', yellow: '43;30', red: '41;37' };
 const CTRL_C = '\u0003';
+const ESCAPE = '\u001b';
+/** What arrows and function keys send, and a keypad without NumLock: Escape and more at once (ECMA-48 section 5.4). */
+const KEY_SEQUENCES = new RegExp(`${ESCAPE}(\\[[0-?]*[ -/]*[@-~]|O.)`, 'g');
 
 /** Keys as characters: digits, Enter, c = cancel, Backspace or b = back, ? = help. */
 function keyOf(character: string): PanelKey | null {
@@ -37,7 +40,7 @@ function keyOf(character: string): PanelKey | null {
     case '\n':
       return 'enter';
     case 'c':
-    case '\u001b':
+    case ESCAPE:
       return 'cancel';
     case 'b':
     case '\b':
@@ -58,7 +61,7 @@ export function openTerminal(settings: TerminalSettings): Panel {
   let last = '';
   let lastName = '';
   const onData = (chunk: Buffer | string): void => {
-    for (const character of chunk.toString()) {
+    for (const character of chunk.toString().replace(KEY_SEQUENCES, '')) {
       if (character === CTRL_C) settings.interrupted();
       const key = keyOf(character);
       if (key !== null) listener(key);
@@ -95,7 +98,10 @@ function bells({ sound }: Screen): string {
 const both = (words: Words, first: 'id' | 'en'): [string, string] =>
   first === 'id' ? [words.id, words.en] : [words.en, words.id];
 
-const spoken = (words: Words, first: 'id' | 'en'): string => both(words, first).join(' / ');
+/** A reader's or disk's own words are the same in both languages. */
+const once = (words: Words, first: 'id' | 'en'): string[] => [...new Set(both(words, first))];
+
+const spoken = (words: Words, first: 'id' | 'en'): string => once(words, first).join(' / ');
 
 const LIGHT_WORDS: Record<Light, string> = { none: '', green: 'green', yellow: 'yellow', red: 'red' };
 
@@ -123,7 +129,7 @@ function framed(screen: Screen, { first, heading, colour, output }: TerminalSett
   row(`    ${other}`);
   if (screen.amount !== null) row(`    ${screen.amount}`);
   row('');
-  for (const line of screen.lines) for (const text of both(line, first)) row(text);
+  for (const line of screen.lines) for (const text of once(line, first)) row(text);
   rows.push('-'.repeat(width));
   for (const badge of screen.badges) row(spoken(badge, first));
   row('Enter = OK   c = batal/cancel   ? = bantuan/help');

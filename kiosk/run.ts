@@ -42,6 +42,11 @@ type Errand =
 /** Green lights kept for cards to see; older ones are answered by the hub. */
 const UNSHOWN_MAX = 200;
 const ERRANDS_MAX = 256;
+/**
+ * What is written later when the disk refuses it now: a sale that has ended would be asked about and shown again at the
+ * next start. No new sale begins meanwhile, so they are few.
+ */
+const OWED: ReadonlySet<Effect['type']> = new Set(['drop', 'save', 'close', 'keep', 'green']);
 /** Retries of many kiosks must not come together after an outage of the hub. */
 const jittered = (ms: number, random: number): number => Math.round(ms * (0.5 + random / 2));
 
@@ -62,6 +67,7 @@ class Loop {
   readonly #queue: TillEvent[] = [];
   readonly #timers = new Map<TimerId, unknown>();
   readonly #errands = new Map<string, Errand>();
+  readonly #owed: Effect[] = [];
   #busy = false;
   #stopped = false;
 
@@ -98,7 +104,7 @@ class Loop {
         this.till = till;
         // Shown before it is journaled: a crash between shows a green light twice rather than never.
         this.#show();
-        for (const effect of effects) this.#careful(() => this.#perform(effect));
+        for (const effect of effects) this.#careful(effect);
       }
     } catch (error) {
       this.#fail(error);
@@ -114,13 +120,22 @@ class Loop {
   }
 
   /** The one place where a disk fault becomes an event; anything else is a bug and stops the loop. */
-  #careful(work: () => void): void {
+  #careful(effect: Effect): void {
     try {
-      work();
+      this.#perform(effect);
     } catch (error) {
       if (!(error instanceof OutboxFault)) throw error;
+      if (OWED.has(effect.type)) this.#owed.push(effect);
       this.#deps.log('disk fault', error.message);
       this.#take({ type: 'disk', why: error.message });
+    }
+  }
+
+  /** Writes what the disk has refused, in order; what it refuses again stays owed. */
+  #catchUp(): void {
+    for (let [effect] = this.#owed; effect !== undefined; [effect] = this.#owed) {
+      this.#perform(effect);
+      this.#owed.shift();
     }
   }
 
@@ -181,6 +196,7 @@ class Loop {
         break;
       case 'probe':
         outbox.probe();
+        this.#catchUp();
         this.#take({ type: 'disk', why: null });
         break;
       case 'log':

@@ -1,13 +1,17 @@
 /** Puts a kiosk together from its directory and the machine it runs on. */
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
+import type { EnrolmentGrant } from '../protocol/enrolment.ts';
+import type { KioskNo } from '../protocol/ids.ts';
+import { holdAlone } from './alone.ts';
 import { makeCardKeys } from './cardkeys.ts';
-import type { Config } from './config.ts';
+import { type Config, startConfig } from './config.ts';
 import { dialHub } from './dial.ts';
-import type { Identity } from './keys.ts';
+import { acceptGrant, type Identity } from './keys.ts';
 import { openLink } from './link.ts';
-import { openOutbox } from './outbox.ts';
+import { type Outbox, OutboxFault, openOutbox } from './outbox.ts';
 import { openTerminal, type TerminalSettings } from './panel.ts';
 import { openReader } from './reader.ts';
 import { run } from './run.ts';
@@ -17,6 +21,28 @@ export const SOFTWARE = 'simpul-kiosk 0.1.0';
 
 /** Where a kiosk keeps its sales. */
 export const outboxPath = (dir: string): string => join(dir, 'outbox.sqlite');
+
+/**
+ * Takes a hub's grant: from here on the kiosk has keys, settings and numbers for its sales.
+ * @throws KeyFault or OutboxFault.
+ */
+export function joinHub(dir: string, text: string): EnrolmentGrant {
+  const { grant, hub } = acceptGrant(dir, text);
+  startConfig(dir, hub);
+  openOutbox({ path: outboxPath(dir), kiosk: grant.kiosk as KioskNo, now: Date.now }).end();
+  return grant;
+}
+
+/**
+ * A new outbox would count from one again, and the hub answers numbers used before with the sales of before.
+ * @throws OutboxFault when an enrolled kiosk has lost its outbox.
+ */
+export function needOutbox(dir: string): void {
+  const path = outboxPath(dir);
+  if (existsSync(path)) return;
+  const cure = 'enrol it anew: request, sign, accept';
+  throw new OutboxFault(`${path} is missing, and with it the sale numbers that this kiosk has used: ${cure}`);
+}
 
 export interface StartDeps {
   readonly dir: string;
@@ -31,7 +57,7 @@ export interface StartDeps {
 /**
  * Starts a kiosk.
  * @returns how to stop it.
- * @throws OutboxFault when the disk cannot be used.
+ * @throws OutboxFault when the disk cannot be used or another kiosk runs in the directory; nothing is left running.
  */
 export function startKiosk({ dir, config, identity, terminal, log, failed }: StartDeps): () => Promise<void> {
   const { kiosk, name, outlet, sealingKey, witness } = identity;
@@ -39,20 +65,49 @@ export function startKiosk({ dir, config, identity, terminal, log, failed }: Sta
   const now = Date.now;
   const monotonic = (): number => performance.now();
   const { random } = Math;
-  const outbox = openOutbox({ path: outboxPath(dir), kiosk, now });
+  const letGo = holdAlone(dir);
+  const outbox = openOrUndo(() => openOutbox({ path: outboxPath(dir), kiosk, now }), letGo);
   const cardKeys = makeCardKeys({ monotonic, sealingKey, witness });
   const reader = openReader({ timers, random }, { command: config.reader });
   const dial = () => dialHub(config.hub, identity);
-  const waiting = () => outbox.waiting();
+  const waiting = () => waitingIn(outbox, log);
   const link = openLink({ dial, timers, random, randomBytes, now, waiting, log }, { name, software: SOFTWARE });
   const heading = `${outlet.name} - ${outlet.cooperativeName}`;
   const panel = openTerminal({ ...terminal, heading, first: config.language });
   const deps = { kiosk, reader, link, outbox, panel, cardKeys, monotonic, random, randomBytes, timers, log, failed };
-  const running = run(deps);
-  return async () => {
-    running.stop();
+  const close = async (): Promise<void> => {
     await Promise.all([link.close(), reader.close()]);
     panel.close();
     outbox.end();
+    letGo();
   };
+  const running = openOrUndo(
+    () => run(deps),
+    () => void close(),
+  );
+  return () => {
+    running.stop();
+    return close();
+  };
+}
+
+/** Undoes what came before when the next thing cannot be opened. */
+function openOrUndo<Opened>(open: () => Opened, undo: () => void): Opened {
+  try {
+    return open();
+  } catch (error) {
+    undo();
+    throw error;
+  }
+}
+
+/** Only told to the hub: a disk that cannot be read must not keep the kiosk from connecting. */
+function waitingIn(outbox: Outbox, log: StartDeps['log']): number {
+  try {
+    return outbox.waiting();
+  } catch (error) {
+    if (!(error instanceof OutboxFault)) throw error;
+    log('disk fault', error.message);
+    return 0;
+  }
 }

@@ -94,8 +94,8 @@ export const refusals = {
   ),
   expired: row(
     301,
-    'Terlambat, silakan tap ulang',
-    'Too late, please tap again',
+    'Terlambat: ulangi penjualannya',
+    'Too late: start the sale again',
     'The tap was older than 60 s when it reached the hub; nobody was charged.',
     'new-sale',
   ),

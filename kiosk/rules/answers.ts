@@ -2,6 +2,7 @@
 import { refusals } from '../../protocol/refusals.ts';
 import { and, asking, backOff, close, finish, obstacle, remember, resultOf, stay, stop, timer, to } from './moves.ts';
 import type { Effect, Pending, Phase, Sale, Sealed, Step, Till, TillEvent } from './sale.ts';
+import { showOwed } from './tap.ts';
 
 type Decided = Pick<Sale, 'seq' | 'amount'>;
 
@@ -9,7 +10,7 @@ type Decided = Pick<Sale, 'seq' | 'amount'>;
 export function gotReceipt(till: Till, sealed: Sealed, at: number): Step {
   const { phase } = till;
   const { receipt } = sealed;
-  const stray = strayOf(till, sealed, phase.name === 'waiting' ? phase.sale : undefined);
+  const stray = strayOf(till, sealed);
   if (stray !== null) return stay(till, stray);
   if (phase.name === 'waiting' && phase.sale.seq === receipt.seq) {
     return keepAndFinish(till, sealed, false, phase.sale, []);
@@ -25,23 +26,29 @@ export function gotReceipt(till: Till, sealed: Sealed, at: number): Step {
 /** The answer to a question about a closed sale. */
 export function gotAnswer(till: Till, event: TillEvent & { type: 'answer' }, at: number): Step {
   const { sealed, voided } = event;
-  const stray = strayOf(till, sealed, undefined);
+  const stray = strayOf(till, sealed);
   if (stray !== null) return stay(till, stray);
   const pending = till.pending.find(({ seq }) => seq === sealed.receipt.seq);
   if (pending === undefined || pending.ask !== event.ask) return stay(till);
   return settle(till, pending, sealed, voided, at);
 }
 
-/** A receipt that cannot be ours accuses somebody; it decides nothing here. */
-function strayOf(till: Till, { receipt }: Sealed, waiting: Sale | undefined): Effect | null {
-  const sale = waiting?.seq === receipt.seq ? waiting : till.pending.find(({ seq }) => seq === receipt.seq);
+/**
+ * A receipt that cannot be ours accuses somebody; it decides nothing here. A kiosk that lost its outbox counts from
+ * one again and is answered with the sales of before.
+ */
+function strayOf(till: Till, { receipt }: Sealed): Effect | null {
+  const { phase } = till;
+  const open = phase.name === 'waiting' ? [{ ...phase.sale, uid: phase.uid }, ...till.pending] : till.pending;
+  const sale = open.find(({ seq }) => seq === receipt.seq);
   if (sale === undefined) return null;
-  const fits =
-    receipt.kiosk === till.kiosk && (receipt.outcome !== 'approved' || BigInt(receipt.amount) === sale.amount);
+  const { amount, uid } = sale;
+  const same = BigInt(receipt.amount) === amount && (uid === null || receipt.card === uid);
+  const fits = receipt.kiosk === till.kiosk && (receipt.outcome !== 'approved' || same);
   return fits ? null : { type: 'log', what: 'receipt of another sale', detail: `seq ${receipt.seq}` };
 }
 
-/** A closed sale is decided: shown now if its screen is still up, else when its card returns. */
+/** A closed sale is decided: shown now if its screen is still up, else to its card, or to the trader if not paid. */
 function settle(till: Till, sale: Pending, sealed: Sealed, voided: boolean, at: number): Step {
   const { phase } = till;
   const result = resultOf(sealed, voided, sale.amount);
@@ -50,7 +57,8 @@ function settle(till: Till, sale: Pending, sealed: Sealed, voided: boolean, at: 
   const next = { ...till, pending };
   const ended = [keep, stop(`ask ${sale.seq}`)];
   if (phase.name !== 'closing' || phase.sale.seq !== sale.seq) {
-    return stay(remember(next, result, sealed.receipt.card ?? sale.uid), ...ended);
+    const shown = showOwed(remember(next, result, sale.uid ?? sealed.receipt.card));
+    return { till: shown.till, effects: [...ended, ...shown.effects] };
   }
   if (phase.again && result.kind === 'declined' && obstacle(next, at) === null) {
     const { amount, mode } = phase.sale;

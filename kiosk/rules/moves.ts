@@ -58,11 +58,15 @@ export const and = (step: Step, ...effects: Effect[]): Step => ({
   effects: [...step.effects, ...effects],
 });
 
+/** Notes about the kiosk itself: true only while `obstacle` says so. */
+export const obstacles = ['starting', 'disk-down', 'reader-down', 'offline', 'stale'] as const;
+export type Obstacle = (typeof obstacles)[number];
+
 /**
  * Why no account sale can be armed now, or null when one can (TRUTH section 3: online only, with a fresh beacon).
  * @param at the kiosk's monotonic clock, milliseconds
  */
-export function obstacle(till: Till, at: number): Note | null {
+export function obstacle(till: Till, at: number): Obstacle | null {
   if (till.phase.name === 'booting' || till.readerFault === READER_STARTING) return 'starting';
   if (till.diskFault !== null) return 'disk-down';
   if (till.readerFault !== null) return 'reader-down';
@@ -100,11 +104,11 @@ export function resultOf({ receipt }: Sealed, voided: boolean, amount: bigint): 
   const seq = receipt.seq as Sale['seq'];
   if (receipt.outcome === 'approved' && !voided) {
     const balance = receipt.balance === null ? null : BigInt(receipt.balance);
-    return { kind: 'approved', seq, amount, fee: BigInt(receipt.fee), balance, late: false };
+    return { kind: 'approved', seq, amount, fee: BigInt(receipt.fee), balance, late: false, ended: null };
   }
   const said = receipt.reason !== null && Object.hasOwn(refusals, receipt.reason) ? receipt.reason : null;
   const reason = receipt.outcome === 'expired' ? 'expired' : (said ?? 'cancelled');
-  return { kind: 'declined', seq, amount, reason: receipt.outcome === 'approved' ? 'cancelled' : reason };
+  return { kind: 'declined', seq, amount, reason: receipt.outcome === 'approved' ? 'cancelled' : reason, late: false };
 }
 
 /**
@@ -118,9 +122,10 @@ export function finish(till: Till, result: Result): Step {
   return to({ ...till, spent }, { name: 'done', result }, ...effects);
 }
 
-/** Remembers an approved sale whose card must still see its green light. */
+/** Remembers what somebody must still see: an approved sale its card, another one the trader. */
 export function remember(till: Till, result: Result, uid: string | null): Till {
-  if (result.kind !== 'approved' || uid === null) return till;
+  if (uid === null) return till;
+  if (result.kind === 'declined') return { ...till, untold: [...till.untold, { ...result, late: true }] };
   const { seq, amount, fee, balance } = result;
   return { ...till, unshown: [...till.unshown, { seq, amount, fee, balance, uid }].slice(-UNSHOWN_MAX) };
 }

@@ -7,7 +7,6 @@ interface Words {
 
 export const notes = {
   'key-late': { id: 'Belum terhubung ke pusat, tap lagi', en: 'No answer from the hub yet, tap again' },
-  'hub-silent': { id: 'Pusat belum menjawab', en: 'The hub has not answered yet' },
   torn: { id: 'Belum terbayar. Tap lagi, tahan kartu', en: 'Not charged. Tap again and hold the card still' },
   foreign: { id: 'Bukan kartu koperasi', en: 'Not a cooperative card' },
   stopped: { id: 'Kartu perlu diperiksa di loket', en: 'Card needs service at a counter' },
@@ -18,7 +17,7 @@ export const notes = {
   offline: { id: 'Tidak terhubung ke pusat', en: 'Not connected to the hub' },
   'reader-down': { id: 'Pembaca kartu tidak siap', en: 'Card reader is not ready' },
   'disk-down': { id: 'Penyimpanan rusak atau penuh, panggil teknisi', en: 'Disk is full or broken, call a technician' },
-  starting: { id: 'Sedang menyala', en: 'Starting' },
+  starting: { id: 'Sedang disiapkan', en: 'Starting' },
   unfinished: { id: 'Pembayaran kartu ini masih dicek', en: "This card's last payment is still being checked" },
   'other-card': { id: 'Tap kartu yang tadi', en: 'Tap the same card as before' },
   forgotten: { id: 'Penjualan ditutup: tidak ada kartu', en: 'Sale closed: no card came' },

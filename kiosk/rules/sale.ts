@@ -76,8 +76,19 @@ export type Result =
       readonly balance: bigint | null;
       /** True when it was decided earlier and is only shown now. */
       readonly late: boolean;
+      /** Amount of a new sale that showing this one has ended, or null. */
+      readonly ended: bigint | null;
     }
-  | { readonly kind: 'declined'; readonly seq: KioskSeq; readonly amount: bigint; readonly reason: Refusal };
+  | Declined;
+
+export interface Declined {
+  readonly kind: 'declined';
+  readonly seq: KioskSeq;
+  readonly amount: bigint;
+  readonly reason: Refusal;
+  /** True when others were served since. */
+  readonly late: boolean;
+}
 
 /** A sale closed here whose decision is not known yet. */
 export interface Pending {
@@ -119,6 +130,8 @@ export interface Till {
   readonly spent: number | null;
   readonly pending: readonly Pending[];
   readonly unshown: readonly Unshown[];
+  /** Sales closed here that were not paid: the trader is told as soon as nobody is being served. */
+  readonly untold: readonly Declined[];
   readonly help: boolean;
 }
 
@@ -234,6 +247,7 @@ export function newTill(kiosk: KioskNo): Till {
     spent: null,
     pending: [],
     unshown: [],
+    untold: [],
     help: false,
   };
 }

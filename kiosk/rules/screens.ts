@@ -1,7 +1,8 @@
 /** What each state of the till shows: words (Indonesian first), one of three lights, a mark and a sound. */
+import { noPinLimits } from '../../protocol/limits.ts';
 import { spellRupiah } from '../../protocol/money.ts';
 import { type Refusal, refusals } from '../../protocol/refusals.ts';
-import { obstacle } from './moves.ts';
+import { type Obstacle, obstacle, obstacles } from './moves.ts';
 import { notes } from './notes.ts';
 import type { Note, Phase, Result, Till } from './sale.ts';
 
@@ -63,21 +64,21 @@ function faceOf(till: Till, at: number): Face {
   const { phase } = till;
   switch (phase.name) {
     case 'booting':
-      return { ...busy('Sedang menyala', 'Starting'), sound: null };
+      return { ...busy('Sedang disiapkan', 'Starting'), sound: null };
     case 'idle':
       return idle(till, phase, at);
     case 'typing':
       return {
         ...asking('Ketik jumlah', 'Type the amount'),
         amount: spellRupiah(BigInt(phase.digits)),
-        lines: lines(phase.note),
+        lines: [...lines(phase.note), ...(phase.note === 'tap-limit' ? [limit] : [])],
       };
     case 'confirm':
-      return confirm(phase);
+      return confirm(till, phase, at);
     case 'minting':
       return { ...busy('Sebentar', 'One moment'), amount: spellRupiah(phase.amount), sound: null };
     case 'armed':
-      return armed(phase);
+      return armed(till, phase, at);
     case 'keying':
     case 'reading':
       return {
@@ -87,9 +88,9 @@ function faceOf(till: Till, at: number): Face {
         lines: [{ id: 'Membaca kartu', en: 'Reading the card' }],
       };
     case 'waiting':
-      return waiting(phase);
+      return waiting(till, phase);
     case 'doubt':
-      return doubt(phase);
+      return doubt(till, phase);
     case 'finding':
     case 'looking':
       return {
@@ -99,7 +100,7 @@ function faceOf(till: Till, at: number): Face {
         lines: [{ id: 'Memeriksa pembayaran tadi', en: 'Checking the payment from before' }],
       };
     case 'closing':
-      return closing(phase);
+      return closing(till, phase);
     case 'done':
       return done(phase.result);
   }
@@ -119,34 +120,51 @@ const busy = (id: string, en: string): Face => ({ ...asking(id, en), light: 'yel
 function idle(till: Till, phase: Phase & { name: 'idle' }, at: number): Face {
   const why = obstacle(till, at);
   if (why === null) {
-    return { ...asking('Siap. Ketik jumlah', 'Ready. Type the amount'), lines: lines(phase.note) };
+    return { ...asking('Siap. Ketik jumlah', 'Ready. Type the amount'), lines: lines(lasting(phase.note)) };
   }
+  return { ...closed(till, why), name: `idle ${why}` };
+}
+
+/** The kiosk cannot take cards now. */
+function closed(till: Till, why: Obstacle): Face {
   const fault = why === 'disk-down' || why === 'reader-down';
-  const face = { ...asking('Belum bisa menerima kartu', 'Cannot take cards now'), name: `idle ${why}` };
+  const face = asking('Belum bisa menerima kartu', 'Cannot take cards now');
   const detail = why === 'reader-down' ? till.readerFault : till.diskFault;
   const technical = fault && detail !== null ? [{ id: detail, en: detail }] : [];
   return { ...face, light: fault ? 'red' : 'yellow', mark: fault ? '!' : '...', lines: [...lines(why), ...technical] };
 }
 
-function confirm(phase: Phase & { name: 'confirm' }): Face {
+/** Trouble of the kiosk itself comes and goes while a state stays: its note is not to be believed later. */
+const lasting = (note: Note | null): Note | null => (obstacles.some((one) => one === note) ? null : note);
+
+function confirm(till: Till, phase: Phase & { name: 'confirm' }, at: number): Face {
   const how = { id: 'Dari saldo anggota, tanpa PIN', en: 'From the account, no PIN' };
-  return {
+  const why = obstacle(till, at);
+  const face = {
     ...asking('Benar? Tekan Enter', 'Correct? Press Enter'),
     amount: spellRupiah(phase.amount),
-    lines: [how, ...lines(phase.note)],
+    lines: [how, ...lines(why)],
   };
+  return phase.note === null || why === null ? face : { ...face, name: `confirm ${why}`, sound: 'no' };
 }
 
-function armed(phase: Phase & { name: 'armed' }): Face {
+function armed(till: Till, phase: Phase & { name: 'armed' }, at: number): Face {
+  const amount = spellRupiah(phase.sale.amount);
+  const why = obstacle(till, at);
+  if (why !== null) return { ...closed(till, why), name: `armed ${why}`, sound: 'no', amount };
+  const turnedAway = phase.note !== null && till.card !== null;
+  const note = lasting(phase.note) ?? (turnedAway ? 'lift' : null);
   const face = {
     ...asking('Tap kartu di sini', 'Tap the card here'),
-    amount: spellRupiah(phase.sale.amount),
-    lines: [...lines(phase.note), { id: 'Dari saldo anggota', en: 'From the account' }],
+    amount,
+    lines: [...lines(note), { id: 'Dari saldo anggota', en: 'From the account' }],
   };
-  return phase.note === null ? face : { ...face, name: `armed ${phase.note}`, light: 'red', mark: '!', sound: 'no' };
+  return note === null ? face : { ...face, name: `armed ${note}`, light: 'red', mark: '!', sound: 'no' };
 }
 
-function waiting(phase: Phase & { name: 'waiting' }): Face {
+/** A trader need not wait for what cannot come: without a line the way out is said at once. */
+function waiting(till: Till, phase: Phase & { name: 'waiting' }): Face {
+  const late = phase.slow || !till.online;
   const away = { id: 'Kartu boleh diangkat', en: 'The card may leave' };
   const slow = {
     id: 'Pusat belum menjawab. Belum tentu gagal; c = batal',
@@ -154,13 +172,13 @@ function waiting(phase: Phase & { name: 'waiting' }): Face {
   };
   return {
     ...busy('Sedang dicek', 'Being checked'),
-    name: phase.slow ? 'waiting long' : 'waiting',
+    name: late ? 'waiting long' : 'waiting',
     amount: spellRupiah(phase.sale.amount),
-    lines: phase.slow ? [slow, away] : [away],
+    lines: late ? [slow, away] : [away],
   };
 }
 
-function doubt(phase: Phase & { name: 'doubt' }): Face {
+function doubt(till: Till, phase: Phase & { name: 'doubt' }): Face {
   return {
     ...busy('Tap lagi kartu yang sama', 'Tap the same card again'),
     name: `doubt ${phase.note ?? ''}`,
@@ -168,7 +186,7 @@ function doubt(phase: Phase & { name: 'doubt' }): Face {
     sound: 'doubt',
     amount: spellRupiah(phase.sale.amount),
     lines: [
-      ...lines(phase.note),
+      ...lines(till.readerFault === null ? phase.note : 'reader-down'),
       {
         id: 'Kartu diangkat terlalu cepat; pembayaran sedang dicek',
         en: 'Card left too soon; the payment is being checked',
@@ -178,16 +196,17 @@ function doubt(phase: Phase & { name: 'doubt' }): Face {
   };
 }
 
-function closing(phase: Phase & { name: 'closing' }): Face {
+function closing(till: Till, phase: Phase & { name: 'closing' }): Face {
+  const late = phase.slow || !till.online;
   const gaveUp = phase.ask === 'cancel';
   const title = gaveUp ? busy('Sedang dibatalkan', 'Being cancelled') : busy('Sedang dicek', 'Being checked');
   const slow = { id: 'Pusat belum menjawab; Enter = lanjut melayani', en: 'No answer yet; Enter = serve others' };
   const again = { id: 'Belum terbayar; sebentar lagi tap ulang', en: 'Not charged; tap again in a moment' };
   return {
     ...title,
-    name: phase.slow ? 'closing long' : 'closing',
+    name: late ? 'closing long' : 'closing',
     amount: spellRupiah(phase.sale.amount),
-    lines: [...(phase.again ? [again] : []), ...(phase.slow ? [slow] : [])],
+    lines: [...(phase.again ? [again] : []), ...(late ? [slow] : [])],
   };
 }
 
@@ -196,20 +215,37 @@ function done(result: Result): Face {
   const name = `done ${result.seq} ${result.kind}`;
   if (result.kind === 'declined') {
     const title = { id: 'Tidak dibayar', en: 'Not paid' };
-    return { name, light: 'red', mark: 'X', sound: 'no', title, amount, lines: [refusalWords(result.reason)] };
+    const late = result.late ? [{ id: 'Pembayaran yang tadi dicek', en: 'The payment that was being checked' }] : [];
+    return { name, light: 'red', mark: 'X', sound: 'no', title, amount, lines: [...late, refusalWords(result.reason)] };
   }
   const late = result.late
     ? [{ id: 'Pembayaran tadi, tidak ditagih lagi', en: 'The payment from before, not charged again' }]
     : [];
-  const fee = result.fee > 0n ? [same('Biaya', 'Fee', result.fee)] : [];
-  const balance = result.balance === null ? [] : [same('Saldo', 'Balance', result.balance)];
+  const unpaid = result.ended === null ? [] : [newSaleEnded(result.ended)];
+  const fee = result.fee > 0n ? [worth('Termasuk biaya', 'Fee included:', result.fee)] : [];
+  const balance = result.balance === null ? [] : [worth('Saldo', 'Balance', result.balance)];
   const title = { id: 'Dibayar. Terima kasih', en: 'Paid. Thank you' };
-  return { name, light: 'green', mark: 'OK', sound: 'ok', title, amount, lines: [...late, ...balance, ...fee] };
+  return {
+    name,
+    light: 'green',
+    mark: 'OK',
+    sound: 'ok',
+    title,
+    amount,
+    lines: [...late, ...unpaid, ...balance, ...fee],
+  };
 }
 
-const same = (id: string, en: string, amount: bigint): Words => ({
+const worth = (id: string, en: string, amount: bigint): Words => ({
   id: `${id} ${spellRupiah(amount)}`,
   en: `${en} ${spellRupiah(amount)}`,
+});
+
+const limit = worth('Paling banyak', 'At most', noPinLimits.perTap);
+
+const newSaleEnded = (amount: bigint): Words => ({
+  id: `Penjualan baru ${spellRupiah(amount)} belum dibayar: ketik lagi`,
+  en: `The new sale of ${spellRupiah(amount)} is not paid: type it again`,
 });
 
 const refusalWords = (code: Refusal): Words => ({ id: refusals[code].id, en: refusals[code].en });
@@ -226,7 +262,7 @@ function badgesOf(till: Till, at: number): Words[] {
   if (waiting > 0) badges.push({ id: `${waiting} sedang dicek`, en: `${waiting} being checked` });
   const { length } = till.unshown;
   if (length > 0) {
-    badges.push({ id: `${length} sudah dibayar, belum ditunjukkan`, en: `${length} paid, not yet shown` });
+    badges.push({ id: `${length} sudah dibayar: tap kartunya lagi`, en: `${length} paid: tap that card again` });
   }
   return badges;
 }

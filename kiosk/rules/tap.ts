@@ -16,18 +16,12 @@ import {
   to,
 } from './moves.ts';
 import { requestOf } from './request.ts';
-import type { CardTrouble, Looked, Note, Paid, Phase, Present, Step, Till, TillEvent, Unshown } from './sale.ts';
+import type { CardTrouble, Effect, Looked, Note, Paid, Phase, Present, Step, Till, TillEvent } from './sale.ts';
 
 /** Seven bytes; other lengths are no member cards (protocol/ids.ts). */
 const UID = /^[0-9a-f]{14}$/;
 
-/** A card is on the reader: an unseen green light first, then the sale that waits for it. */
-export function cameCard(till: Till, card: Present, at: number): Step {
-  const next = { ...till, card };
-  const owed = till.unshown.find(({ uid }) => uid === card.uid);
-  if (owed !== undefined && mayInterrupt(till.phase)) return showOwed(next, owed);
-  return turn(next, at);
-}
+export const cameCard = (till: Till, card: Present, at: number): Step => turn({ ...till, card }, at);
 
 export function goneCard(till: Till, presence: number): Step {
   if (till.card?.presence !== presence) return stay(till);
@@ -42,17 +36,31 @@ export function goneCard(till: Till, presence: number): Step {
 const mayInterrupt = ({ name }: Phase): boolean =>
   name === 'idle' || name === 'typing' || name === 'confirm' || name === 'armed' || name === 'done';
 
-/** TRUTH section 4: a decision whose green was not shown is shown at the card's return instead of selling again. */
-function showOwed(till: Till, { uid: _, ...owed }: Unshown): Step {
-  const unshown = till.unshown.filter(({ seq }) => seq !== owed.seq);
-  const step = finish({ ...till, unshown }, { kind: 'approved', ...owed, late: true });
-  return till.phase.name === 'armed' ? and(step, { type: 'drop', seq: till.phase.sale.seq }) : step;
+/**
+ * TRUTH section 4: a decision whose green was not shown is shown to its card instead of selling again. The card may
+ * lie on the reader when the decision comes.
+ */
+export function showOwed(till: Till): Step {
+  const { phase, card } = till;
+  const owed = till.unshown.find(({ uid }) => uid === card?.uid);
+  if (owed === undefined || !mayInterrupt(phase)) return stay(till);
+  const { uid: _, ...sale } = owed;
+  const next = { ...till, unshown: till.unshown.filter((one) => one !== owed) };
+  const step = finish(next, { kind: 'approved', ...sale, late: true, ended: amountOf(phase) });
+  return phase.name === 'armed' ? and(step, { type: 'drop', seq: phase.sale.seq }) : step;
 }
 
-/** Gives the card on the reader its turn, if a sale waits for one and the card has not had it. */
+const amountOf = (phase: Phase): bigint | null => {
+  if (phase.name === 'confirm') return phase.amount;
+  return phase.name === 'armed' ? phase.sale.amount : null;
+};
+
+/** Gives the card on the reader its turn, if it has not had it: an unseen green light first, then a sale. */
 export function turn(till: Till, at: number): Step {
   const { phase, card } = till;
   if (card === null || card.presence === till.spent) return stay(till);
+  const shown = showOwed(till);
+  if (shown.till !== till) return shown;
   if (phase.name === 'armed') {
     const why = turnedAway(till, card, at);
     if (why !== null) return to({ ...till, spent: card.presence }, { ...phase, note: why });
@@ -119,11 +127,14 @@ export function paid(till: Till, event: TillEvent & { type: 'paid' }, at: number
     return again(to(next, { name: 'doubt', sale, intent: paid.intent, note: null }, timer('doubt', DOUBT_MS)), at);
   }
   if (paid.kind === 'disk') {
-    // The seq cannot be dropped on a disk that takes no writes; the next start finds it and asks.
-    return to({ ...next, diskFault: paid.why }, { name: 'idle', note: 'disk-down' });
+    const drop = { type: 'drop', seq: phase.sale.seq } as const;
+    return to({ ...next, diskFault: paid.why }, { name: 'idle', note: 'disk-down' }, drop);
   }
-  if (paid.kind === 'wrong-key' && till.card?.presence === event.presence) return refetch(till, phase);
-  return again(arm(next, phase.sale, noteOf(paid)), at);
+  if (paid.kind === 'wrong-key') {
+    if (till.card?.presence === event.presence) return refetch(till, phase);
+    return first(forgetting(phase.card), again(arm(next, phase.sale, 'torn'), at));
+  }
+  return again(arm(next, phase.sale, noteOf(paid.kind)), at);
 }
 
 /** Another card, or the same one anew, may have come while the last one was spoken with. */
@@ -140,17 +151,20 @@ function refetch(till: Till, phase: Phase & { name: 'reading' | 'looking' }): St
   const { card, sale } = phase;
   const next: Phase =
     phase.name === 'reading' ? { name: 'keying', sale, card } : { name: 'finding', sale, intent: phase.intent, card };
-  return to(till, next, { type: 'forget-key', uid: card.uid }, ...fetching(card));
+  return to(till, next, forgetting(card), ...fetching(card));
 }
 
-function noteOf(trouble: CardTrouble): Note {
-  switch (trouble.kind) {
+/** Also of a card that has left: the next tap must not try this key again. */
+const forgetting = ({ uid }: Present): Effect => ({ type: 'forget-key', uid });
+const first = (effect: Effect, { till, effects }: Step): Step => ({ till, effects: [effect, ...effects] });
+
+function noteOf(kind: Exclude<CardTrouble['kind'], 'wrong-key'>): Note {
+  switch (kind) {
     case 'torn':
     case 'foreign':
     case 'delay':
     case 'refused':
-      return trouble.kind;
-    case 'wrong-key':
+      return kind;
     case 'no-key':
       return 'key-late';
     case 'disk':
@@ -190,8 +204,11 @@ export function looked(till: Till, event: TillEvent & { type: 'looked' }, at: nu
   if (phase.name !== 'looking' || phase.sale.seq !== event.seq) return stay(till);
   const next = { ...till, spent: event.presence };
   const seen: Looked = event.looked;
-  if (seen.kind === 'wrong-key' && till.card?.presence === event.presence) return refetch(till, phase);
-  if (seen.kind !== 'seen') return again(doubtful(next, phase, noteOfLook(seen)), at);
+  if (seen.kind === 'wrong-key') {
+    if (till.card?.presence === event.presence) return refetch(till, phase);
+    return first(forgetting(phase.card), again(doubtful(next, phase, null), at));
+  }
+  if (seen.kind !== 'seen') return again(doubtful(next, phase, noteOfLook(seen.kind)), at);
   const finding = judge(phase.intent, seen.sight);
   const { sale, intent } = phase;
   if (finding.kind === 'committed') return submit(next, phase, { kind: 'committed', intent, certificate: finding });
@@ -202,4 +219,4 @@ export function looked(till: Till, event: TillEvent & { type: 'looked' }, at: nu
 }
 
 /** "Not charged" must not be said of a doubt: a card torn while it is looked at tells nothing. */
-const noteOfLook = (trouble: CardTrouble): Note | null => (trouble.kind === 'torn' ? null : noteOf(trouble));
+const noteOfLook = (kind: Parameters<typeof noteOf>[0]): Note | null => (kind === 'torn' ? null : noteOf(kind));

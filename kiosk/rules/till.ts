@@ -1,6 +1,6 @@
 /** The till: one pure step from a state and an event to the next state and what must be done. */
 import { askAgain, gotAnswer, gotReceipt, gotRefusal, linkTurned, retry } from './answers.ts';
-import { and, arm, close, recover, stay, stop, TICK_MS, timer, to } from './moves.ts';
+import { and, arm, close, finish, recover, stay, stop, TICK_MS, timer, to } from './moves.ts';
 import { pressed } from './pressed.ts';
 import type { Effect, Sale, Step, Till, TillEvent, TimerId } from './sale.ts';
 import { cameCard, cameKey, goneCard, lateKey, looked, paid, turn } from './tap.ts';
@@ -10,6 +10,23 @@ import { cameCard, cameKey, goneCard, lateKey, looked, paid, turn } from './tap.
  * @param at the kiosk's monotonic clock, milliseconds: beacon ages are measured by it alone, kiosk time proves nothing
  */
 export function step(till: Till, event: TillEvent, at: number): Step {
+  const next = told(taken(till, event, at));
+  const { phase } = next.till;
+  const turned = phase.name !== till.phase.name || (phase.name === 'done' && phase !== till.phase);
+  // Behind the help page nobody sees the green light that is journaled as shown.
+  return turned ? { till: { ...next.till, help: false }, effects: next.effects } : next;
+}
+
+/** A trader who went on serving others hears that an earlier sale was not paid once nobody is being served. */
+function told(step: Step): Step {
+  const { phase, untold } = step.till;
+  const [first, ...rest] = untold;
+  if (phase.name !== 'idle' || first === undefined) return step;
+  const shown = finish({ ...step.till, untold: rest }, first);
+  return { till: shown.till, effects: [...step.effects, ...shown.effects] };
+}
+
+function taken(till: Till, event: TillEvent, at: number): Step {
   switch (event.type) {
     case 'booted': {
       const idle: Till = { ...till, unshown: event.unshown, phase: { name: 'idle', note: null } };

@@ -1,7 +1,10 @@
 /** The hub as a whole, over real TLS: sales are decided, and repeated answers are the same bytes. */
-
+import { readFileSync } from 'node:fs';
 import { Compile } from 'typebox/compile';
 import { expect, test } from 'vitest';
+import { hubPaths } from '../../hub/config.ts';
+import { makeLog, realEdges } from '../../hub/edges.ts';
+import { startHub } from '../../hub/serve.ts';
 import { cardKeyContext } from '../../protocol/cardkey.ts';
 import type { CardUid } from '../../protocol/ids.ts';
 import { SealedReceipt } from '../../protocol/receipt.ts';
@@ -70,6 +73,20 @@ test('a sale asked about before it arrived is cancelled; cancelling an approved 
     expect(cancelled.body).toMatchObject({ voided: true, receipt: receiptOf(approved) });
   }
   expect((await world.hub.ledger.trialBalance()).entries).toBe(12 + 2);
+});
+
+test('a second hub on the same directory is refused before it touches the books, and the first goes on', async () => {
+  const world = await openWorld();
+  const kiosk = await world.enrol('lapak-12');
+  const { config, vaultKey } = hubPaths(world.directory);
+  const settings = { ...JSON.parse(readFileSync(config, 'utf8')), port: world.hub.port };
+  const deps = { ...realEdges(makeLog('silent')), onFatal: () => undefined };
+  const secret = readFileSync(vaultKey);
+  const second = await startHub(deps, { directory: world.directory, config: settings, secret });
+  expect(second).toMatchObject({ ok: false, error: expect.stringContaining('another hub holds') });
+  const wire = await join(world, kiosk);
+  const request = tapRequest(world.hub, kiosk, { uid: SITI, amount: 10_000, seq: 1, tmc: 5, at: Date.now() });
+  expect(receiptOf(await ask(wire, kiosk.name, 'purchase', request, 1))).toMatchObject({ outcome: 'approved' });
 });
 
 test('a kiosk gets the key of an active card sealed to itself, and not of an unknown or blocked one', async () => {

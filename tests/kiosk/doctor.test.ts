@@ -8,7 +8,6 @@ import { join } from 'node:path';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import { Aedes } from 'aedes';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { startConfig } from '../../kiosk/config.ts';
 import {
   type CheckName,
   type DoctorDeps,
@@ -18,8 +17,8 @@ import {
   spell,
   usualChecks,
 } from '../../kiosk/doctor.ts';
-import { acceptGrant, requestEnrolment } from '../../kiosk/keys.ts';
-import { outboxPath } from '../../kiosk/start.ts';
+import { requestEnrolment } from '../../kiosk/keys.ts';
+import { joinHub, outboxPath } from '../../kiosk/start.ts';
 import { encode } from '../../protocol/envelope.ts';
 import { BEACON_TOPIC } from '../../protocol/topics.ts';
 import { makeFolder, makeTown, NAME, type Town } from './enrolled.ts';
@@ -50,8 +49,7 @@ afterAll(async () => {
 beforeEach(async () => {
   folder = makeFolder();
   const request = await requestEnrolment({ randomBytes }, folder.dir, NAME, JSON.stringify(town.card));
-  acceptGrant(folder.dir, JSON.stringify(await town.grant(request)));
-  startConfig(folder.dir, town.card);
+  joinHub(folder.dir, JSON.stringify(await town.grant(request)));
   change((settings) => ({
     ...settings,
     reader: { command: [process.execPath, EMULATED, join(folder.dir, 'card.sock')] },
@@ -183,6 +181,7 @@ describe('the check', () => {
     expect((await said('outbox', { freeBytes: async () => 30 * 1024 * 1024 })).status).toBe('warn');
     expect((await said('outbox', { freeBytes: async () => 1024 })).status).toBe('fail');
     rmSync(outboxPath(folder.dir), { force: true });
+    expect((await said('outbox')).what).toContain('sale numbers that this kiosk has used: enrol it anew');
     mkdirSync(outboxPath(folder.dir));
     expect(await said('outbox')).toMatchObject({ status: 'fail' });
   });

@@ -28,6 +28,21 @@ describe('the panel', () => {
     panel.close();
   });
 
+  it('passes over arrows, function keys and a keypad without NumLock: none ends a sale or types', async () => {
+    const { input, keys, panel } = opened(false);
+    for (const sequence of ['[A', '[3~', '[15~', '[1;5C', 'OM', 'OP']) input.write(`\u001b${sequence}`);
+    input.write('7\u001b');
+    await new Promise((done) => setImmediate(done));
+    expect(keys).toEqual(['7', 'cancel']);
+    panel.close();
+  });
+
+  it('says once what is the same in both languages', () => {
+    const { panel, written } = opened(false);
+    panel.show({ ...readyScreen, lines: [{ id: 'disk is full', en: 'disk is full' }] });
+    expect(written()).toContain('    disk is full\n');
+  });
+
   it('prints each new screen once, as plain lines with the light in words', () => {
     const { panel, written } = opened(false);
     panel.show(paidScreen);

@@ -1,9 +1,10 @@
 /** The whole kiosk but for wires: loop, till, outbox on disk and a card that really computes. */
+import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { PurchaseRequest } from '../../protocol/purchase.ts';
 import { anyCard } from '../town/deck.ts';
 import { makeFolder } from './enrolled.ts';
-import { Decider, Stall } from './stall.ts';
+import { Decider, outboxOf, Stall } from './stall.ts';
 
 let folder: ReturnType<typeof makeFolder>;
 let stall: Stall;
@@ -187,6 +188,29 @@ describe('a kiosk that lost its power', () => {
 });
 
 describe('a disk that fills up', () => {
+  it('and takes writes again is told what it missed: no sale that ended is asked about or shown anew', async () => {
+    decider.silent = true;
+    stall.arm();
+    await stall.tap(anyCard());
+    const other = new Database(outboxOf(folder.dir));
+    other.exec('BEGIN IMMEDIATE');
+    decider.silent = false;
+    stall.clock.pass(2_000);
+    await stall.settled();
+    expect(stall.screen.light).toBe('green');
+    expect(stall.waiting).toBe(1);
+    stall.clock.pass(10_000);
+    expect(stall.screen).toMatchObject({ name: 'idle disk-down', light: 'red' });
+    other.close();
+    stall.clock.pass(5_000);
+    expect(stall.screen.title.en).toBe('Ready. Type the amount');
+    expect(stall.waiting).toBe(0);
+    stall = stall.again();
+    await stall.settled();
+    expect(decider.asks).toEqual([]);
+    expect(stall.screen.badges).toEqual([{ id: 'Terhubung', en: 'Online' }]);
+  });
+
   it('stops the till before a card is charged, and says so', async () => {
     stall.off();
     stall = new Stall(folder.dir, decider, 60_000);

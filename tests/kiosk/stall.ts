@@ -30,6 +30,9 @@ const BEACON = 'deadbeef';
 const sealing = await makeSealingKeys();
 export const UID_HEX = Buffer.from(UID).toString('hex');
 
+/** Where a stall keeps its sales. */
+export const outboxOf = (dir: string): string => join(dir, 'outbox.sqlite');
+
 /** Time that moves only when told. */
 export class Clock {
   at = 0;
@@ -134,7 +137,7 @@ export class Stall {
   constructor(dir: string, decider: Decider, bytesMax = 10_000_000) {
     this.#dir = dir;
     this.decider = decider;
-    this.#outbox = openOutbox({ path: join(dir, 'outbox.sqlite'), kiosk: KIOSK, now: () => 0, bytesMax });
+    this.#outbox = openOutbox({ path: outboxOf(dir), kiosk: KIOSK, now: () => 0, bytesMax, patienceMs: 0 });
     const monotonic = (): number => this.clock.at;
     this.#running = run({
       kiosk: KIOSK,

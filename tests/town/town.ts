@@ -13,8 +13,8 @@ import type { Registry } from '../../hub/store/registry.ts';
 import { openRegistry } from '../../hub/store/sqlite/registry.ts';
 import type { Town as TownFile } from '../../hub/town.ts';
 import { openVault, type Vault } from '../../hub/vault.ts';
-import { startConfig } from '../../kiosk/config.ts';
-import { acceptGrant, type Identity, loadIdentity, requestEnrolment } from '../../kiosk/keys.ts';
+import { type Identity, loadIdentity, requestEnrolment } from '../../kiosk/keys.ts';
+import { joinHub } from '../../kiosk/start.ts';
 import type { CardUid, KioskName } from '../../protocol/ids.ts';
 import type { Card } from './card.ts';
 import { readyCard } from './ready.ts';
@@ -89,7 +89,7 @@ export async function enrolKiosk(place: Place, office: Office, name: string, out
   const edges = realEdges(makeLog('silent'));
   const signed = await signRequest({ ...edges, vault, registry, ca }, JSON.stringify(request), outlet);
   if (!signed.ok) throw new Error(signed.error);
-  startConfig(dir, acceptGrant(dir, JSON.stringify(signed.grant)).hub);
+  joinHub(dir, JSON.stringify(signed.grant));
   return dir;
 }
 

@@ -63,6 +63,16 @@ describe('a card torn after the commit was sent', () => {
     expect(till.till.phase).toMatchObject({ name: 'doubt', note: null });
   });
 
+  it('that left before its key was refused is in doubt as before, and the key is not tried again', () => {
+    const till = doubtful();
+    till.on({ type: 'card', presence: 2, uid: UID });
+    till.on({ type: 'card-key', uid: UID, state: 'held' });
+    till.on({ type: 'gone', presence: 2 });
+    const effects = till.on({ type: 'looked', seq: seqOf(1), presence: 2, looked: { kind: 'wrong-key' } });
+    expect(effects).toEqual([{ type: 'forget-key', uid: UID }]);
+    expect(till.till.phase).toMatchObject({ name: 'doubt', note: null });
+  });
+
   it('does not take another card in its place', () => {
     const till = doubtful();
     till.on({ type: 'card', presence: 2, uid: OTHER });
@@ -164,8 +174,8 @@ describe('after a restart', () => {
       'green',
     );
     expect(till.screen().badges).toContainEqual({
-      id: '1 sudah dibayar, belum ditunjukkan',
-      en: '1 paid, not yet shown',
+      id: '1 sudah dibayar: tap kartunya lagi',
+      en: '1 paid: tap that card again',
     });
     armed(till, 5);
     const effects = till.on({ type: 'card', presence: 1, uid: UID });
@@ -178,6 +188,28 @@ describe('after a restart', () => {
     expect(till.till.unshown).toEqual([]);
   });
 
+  it('a card on the reader when its answer comes sees its green light at once, and pays no second time', () => {
+    const till = found('resolve');
+    till.on({ type: 'card', presence: 1, uid: UID });
+    const effects = till.on({ type: 'answer', ask: 'resolve', sealed: sealed(4), voided: false });
+    expect(typesOf(effects)).toEqual(expect.arrayContaining(['keep', 'green']));
+    expect(till.screen()).toMatchObject({ light: 'green', amount: 'Rp 25.000' });
+    armed(till, 5);
+    expect(till.till.phase).toMatchObject({ name: 'armed', note: 'lift' });
+  });
+
+  it('a card laid down while another is served sees its green light before it is asked to pay', () => {
+    const till = found('resolve');
+    waiting(reading(armed(till, 5), 1, OTHER), 5);
+    till.on({ type: 'card', presence: 2, uid: UID });
+    till.on({ type: 'answer', ask: 'resolve', sealed: sealed(4), voided: false });
+    expect(till.till.phase.name).toBe('waiting');
+    till.press('cancel', 'enter');
+    expect(typesOf(armed(till, 6).on({ type: 'timer', id: 'tick' }))).not.toContain('pay');
+    expect(till.screen()).toMatchObject({ light: 'green', amount: 'Rp 25.000' });
+    expect(till.screen().lines[1]?.id).toBe('Penjualan baru Rp 25.000 belum dibayar: ketik lagi');
+  });
+
   it('a green light that was kept but not journaled as shown is shown when the card returns', () => {
     const owed = { seq: seqOf(3), amount: 9_000n, fee: 0n, balance: 1_000n, uid: UID };
     const till = drill({ type: 'booted', recovered: [], unshown: [owed] });
@@ -185,13 +217,36 @@ describe('after a restart', () => {
     expect(till.screen()).toMatchObject({ light: 'green', amount: 'Rp 9.000' });
   });
 
-  it('a sale that was not paid or was voided shows nothing', () => {
+  it('a sale that was not paid or was voided is told to the trader and owes no card a green light', () => {
     const till = found('resolve');
     till.on({ type: 'answer', ask: 'resolve', sealed: declined(4), voided: false });
     expect(till.till).toMatchObject({ pending: [], unshown: [] });
+    expect(till.screen()).toMatchObject({ light: 'red', title: { en: 'Not paid' }, amount: 'Rp 25.000' });
     const given = found('cancel');
     given.on({ type: 'answer', ask: 'cancel', sealed: sealed(4), voided: true });
     expect(given.till).toMatchObject({ pending: [], unshown: [] });
+    expect(given.screen().lines.map(({ en }) => en)).toEqual([
+      'The payment that was being checked',
+      'Cancelled, nobody was charged',
+    ]);
+  });
+
+  it('a sale that was not paid is told after the customer who is being served meanwhile', () => {
+    const till = waiting(reading(armed(found('resolve'), 5), 1, OTHER), 5);
+    till.on({ type: 'answer', ask: 'resolve', sealed: cancelled(4), voided: false });
+    till.on({ type: 'receipt', sealed: sealed(5) });
+    expect(till.screen().light).toBe('green');
+    expect(till.on({ type: 'timer', id: 'shown' })).toContainEqual({ type: 'timer', id: 'shown', afterMs: 8_000 });
+    expect(till.screen().light).toBe('red');
+    till.on({ type: 'timer', id: 'shown' });
+    expect(till.till.phase.name).toBe('idle');
+  });
+
+  it('a sale that no card came for ends without a word', () => {
+    const recovered = [{ seq: seqOf(4), amount: 25_000n, uid: null, ask: 'resolve' as const }];
+    const till = drill({ type: 'booted', recovered, unshown: [] });
+    till.on({ type: 'answer', ask: 'resolve', sealed: cancelled(4), voided: false });
+    expect(till.till.phase.name).toBe('idle');
   });
 
   it('an answer to another question than the one asked ends nothing', () => {

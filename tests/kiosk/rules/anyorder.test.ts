@@ -12,6 +12,7 @@ import {
 } from '../../../kiosk/rules/sale.ts';
 import { view } from '../../../kiosk/rules/screens.ts';
 import { step } from '../../../kiosk/rules/till.ts';
+import type { PurchaseRequest } from '../../../protocol/purchase.ts';
 import type { Receipt } from '../../../protocol/receipt.ts';
 import { CERTIFICATE, INTENT, KIOSK, OTHER, sealed, seqOf, UID } from './drill.ts';
 
@@ -84,7 +85,7 @@ class World {
     // Never a "yes" or a "no" without the hub's decision.
     expect(decided).toBeDefined();
     expect(screen.light === 'green').toBe(decided === 'approved' && !this.voided.has(seq));
-    if (before.phase.name !== 'done') expect(['receipt', 'answer', 'card']).toContain(event.type);
+    if (before.phase.name !== 'done' && !phase.result.late) expect(['receipt', 'answer', 'card']).toContain(event.type);
   }
 
   #perform(effect: Effect): void {
@@ -102,6 +103,8 @@ class World {
         this.open.delete(effect.seq);
         break;
       case 'pay':
+        // A card that is owed a green light pays nothing before it has seen it.
+        expect(this.till.unshown.map(({ uid }) => uid)).not.toContain(effect.card.uid);
         // One sale at a time, minted and still open.
         expect(effect.sale.seq).toBe(this.minted);
         expect(this.closed.has(effect.sale.seq)).toBe(false);
@@ -129,6 +132,8 @@ class World {
         break;
       case 'green':
         expect(this.decisions.get(effect.seq)).toBe('approved');
+        // Journaled as shown means that it can be seen.
+        expect(view(this.till, this.at).light).toBe('green');
         this.greens.push(effect.seq);
         break;
       case 'timer':
@@ -149,9 +154,15 @@ class World {
     const outcome = this.decisions.get(seq) ?? 'cancelled';
     return sealed(seq, {
       outcome,
+      card: this.#cardOf(seq),
       amount: Number(this.amounts.get(seq)),
       reason: outcome === 'approved' ? null : 'cancelled',
     });
+  }
+
+  #cardOf(seq: number): string | null {
+    const text = this.bodies.get(seq);
+    return text === undefined ? null : (JSON.parse(text) as PurchaseRequest).claim.uid;
   }
 
   answer(seq: number, ask: 'resolve' | 'cancel'): void {

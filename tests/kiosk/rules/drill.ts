@@ -59,7 +59,7 @@ export function sealed(seq: number, changes: Partial<Receipt> = {}): Sealed {
 export const declined = (seq: number, reason: Receipt['reason'] = 'insufficient-funds'): Sealed =>
   sealed(seq, { outcome: 'declined', reason, balance: null, window: 0 });
 export const cancelled = (seq: number): Sealed =>
-  sealed(seq, { outcome: 'cancelled', reason: 'cancelled', balance: null });
+  sealed(seq, { outcome: 'cancelled', reason: 'cancelled', amount: 0, card: null, issuer: null, balance: null });
 
 export interface Drill {
   till: Till;

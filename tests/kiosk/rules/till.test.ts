@@ -42,7 +42,10 @@ describe('arming a sale', () => {
     const till = drill();
     expect(typesOf(till.press('5', '0', '0', '0', '0', '1', 'enter'))).not.toContain('mint');
     expect(till.till.phase).toMatchObject({ name: 'typing', note: 'tap-limit' });
-    expect(till.screen().lines[0]?.id).toBe('Melebihi batas sekali bayar tanpa PIN');
+    expect(till.screen().lines.map(({ id }) => id)).toEqual([
+      'Melebihi batas sekali bayar tanpa PIN',
+      'Paling banyak Rp 500.000',
+    ]);
     till.press('back', 'enter');
     expect(till.till.phase).toMatchObject({ name: 'confirm', amount: 50_000n });
   });
@@ -175,6 +178,15 @@ describe('a tap', () => {
     expect(till.till.phase).toMatchObject({ name: 'armed', note: 'stopped' });
   });
 
+  it('never tries a refused key on the next tap either, when the card has left at once', () => {
+    const till = reading();
+    till.on({ type: 'gone', presence: 1 });
+    till.on({ type: 'card', presence: 2, uid: UID });
+    const effects = till.on({ type: 'paid', seq: seqOf(1), presence: 1, paid: { kind: 'wrong-key' } });
+    expect(typesOf(effects).filter((type) => type.endsWith('key'))).toEqual(['forget-key', 'fetch-key']);
+    expect(till.till.phase).toMatchObject({ name: 'keying', card: { presence: 2 } });
+  });
+
   it('asks the customer to tap again when the hub sends no key, and charges nobody', () => {
     const till = armed();
     till.on({ type: 'card', presence: 1, uid: UID });
@@ -216,7 +228,7 @@ describe('a tap', () => {
     expect(till.screen().lines.map(({ en }) => en)).toContain('disk is full');
     expect(till.on({ type: 'timer', id: 'tick' })).toContainEqual({ type: 'probe' });
     till.on({ type: 'disk', why: null });
-    expect(till.screen().title.en).toBe('Ready. Type the amount');
+    expect(till.screen()).toMatchObject({ title: { en: 'Ready. Type the amount' }, lines: [] });
   });
 });
 
@@ -226,7 +238,7 @@ describe('the hub’s answer', () => {
     const types = typesOf(till.on({ type: 'receipt', sealed: sealed(1, { fee: 100 }) }));
     expect(types.indexOf('keep')).toBeLessThan(types.indexOf('green'));
     expect(till.screen()).toMatchObject({ light: 'green', mark: 'OK', sound: 'ok', amount: 'Rp 25.000' });
-    expect(till.screen().lines.map(({ id }) => id)).toEqual(['Saldo Rp 75.000', 'Biaya Rp 100']);
+    expect(till.screen().lines.map(({ id }) => id)).toEqual(['Saldo Rp 75.000', 'Termasuk biaya Rp 100']);
   });
 
   it('declined is red with words in both languages and no green', () => {
@@ -239,7 +251,7 @@ describe('the hub’s answer', () => {
   it('expired is shown as too late, nobody charged', () => {
     const till = waiting();
     till.on({ type: 'receipt', sealed: sealed(1, { outcome: 'expired', reason: null }) });
-    expect(till.screen().lines[0]?.en).toBe('Too late, please tap again');
+    expect(till.screen().lines[0]?.en).toBe('Too late: start the sale again');
   });
 
   it('that is late leaves the sale unknown for as long as it takes', () => {
@@ -272,8 +284,8 @@ describe('the hub’s answer', () => {
     expect(new Set(bodies).size).toBe(1);
   });
 
-  it('for another amount or kiosk shows no green light', () => {
-    for (const wrong of [{ amount: 24_000 }, { kiosk: 8 }]) {
+  it('for another amount, card or kiosk shows no green light', () => {
+    for (const wrong of [{ amount: 24_000 }, { card: OTHER }, { kiosk: 8 }]) {
       const till = waiting();
       expect(typesOf(till.on({ type: 'receipt', sealed: sealed(1, wrong) }))).toEqual(['log']);
       expect(till.till.phase.name).toBe('waiting');
@@ -326,6 +338,36 @@ describe('the screen', () => {
     till.on({ type: 'link', online: false });
     till.at += 5 * 60_000;
     expect(till.screen().badges[0]).toEqual({ id: 'Terputus 5 menit', en: 'Offline for 5 min' });
+  });
+
+  it('says that it cannot take cards while it cannot, and no longer than that', () => {
+    const till = armed();
+    till.on({ type: 'reader-fault', why: 'unplugged' });
+    expect(till.screen()).toMatchObject({ light: 'red', title: { en: 'Cannot take cards now' } });
+    till.on({ type: 'reader-ready' });
+    expect(till.screen().title.en).toBe('Tap the card here');
+    till.on({ type: 'link', online: false });
+    till.on({ type: 'card', presence: 1, uid: UID });
+    expect(till.screen().lines[0]?.en).toBe('Not connected to the hub');
+    till.on({ type: 'link', online: true });
+    expect(till.screen().lines[0]?.en).toBe('Take the card away first');
+    till.on({ type: 'gone', presence: 1 });
+    expect(till.screen()).toMatchObject({ light: 'none', title: { en: 'Tap the card here' } });
+  });
+
+  it('does not ask for a card again while no reader could see it', () => {
+    const till = doubtful();
+    till.on({ type: 'reader-fault', why: 'unplugged' });
+    expect(till.screen().lines[0]?.en).toBe('Card reader is not ready');
+  });
+
+  it('leaves the help page when the sale goes on, for a green light behind it is seen by nobody', () => {
+    const till = waiting();
+    till.press('help');
+    till.on({ type: 'timer', id: 'retry' });
+    expect(till.screen().title.en).toBe('Help');
+    till.on({ type: 'receipt', sealed: sealed(1) });
+    expect(till.screen().light).toBe('green');
   });
 
   it('helps and returns to where it was', () => {

@@ -1,0 +1,19 @@
+/** One hub at a time in a data directory: opening the books writes, and the hub that has them open would end. */
+import Database from 'better-sqlite3';
+
+/**
+ * Takes a lock that is the system's own: it leaves with the process, however it ends.
+ * @returns how to let go.
+ * @throws Error if another hub holds it or the disk cannot be used; the message says what to do.
+ */
+export function holdAlone(path: string): () => void {
+  const lock = new Database(path, { timeout: 0 });
+  try {
+    lock.exec('BEGIN EXCLUSIVE');
+    return () => lock.close();
+  } catch (error) {
+    lock.close();
+    if ((error as { code?: string }).code !== 'SQLITE_BUSY') throw error;
+    throw new Error(`another hub holds ${path}: stop that one, or serve another directory`);
+  }
+}
