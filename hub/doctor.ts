@@ -7,6 +7,7 @@ import Database from 'better-sqlite3';
 import { type HubConfig, type HubPaths, hubPaths, readConfig } from './config.ts';
 import type { Edges } from './edges.ts';
 import { readSecret } from './secret.ts';
+import { holdAlone } from './store/sqlite/alone.ts';
 import { openRegistry } from './store/sqlite/registry.ts';
 import { openVault, type Vault } from './vault.ts';
 
@@ -146,8 +147,10 @@ const checks: Readonly<Record<string, Check>> = {
   books: async (deps, { paths, running }) => {
     try {
       statSync(paths.ledger);
-      // A running hub must stay the only writer: then the file is only looked at.
-      return running ? lookAtLedger(paths.ledger) : await auditLedger(deps, paths.ledger);
+      // A running hub, whatever its port, must stay the only writer: then the file is only looked at.
+      const letGo = running ? null : holdAlone(paths.lock);
+      if (letGo === null) return lookAtLedger(paths.ledger);
+      return await auditLedger(deps, paths.ledger).finally(letGo);
     } catch (error) {
       return fail(
         `${paths.ledger}: ${(error as Error).message}`,

@@ -177,9 +177,12 @@ test('beside a running hub doctor only looks: the port is ours and the books are
   );
   if (!started.ok) throw new Error(started.error);
   onTestFinished(() => started.hub.close());
+  const openLedger = () => Promise.reject(new Error('opened for writing'));
+  // The settings were changed since it started.
+  setConfig(paths, { port: 0 });
+  expect(await findingOf(paths, 'books', { openLedger })).toMatchObject({ state: 'ok' });
   setConfig(paths, { port: started.hub.port });
   expect(await findingOf(paths, 'port')).toMatchObject({ state: 'ok', what: expect.stringContaining('is running') });
-  const openLedger = () => Promise.reject(new Error('opened for writing'));
   expect(await findingOf(paths, 'books', { openLedger })).toMatchObject({ state: 'ok' });
 });
 
