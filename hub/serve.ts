@@ -60,7 +60,10 @@ export async function startHub(deps: HubDeps, { directory, config, secret }: Hub
   if (!opened.ok) return opened;
   const closing: (() => unknown)[] = [];
   try {
-    closing.unshift(holdAlone(paths.lock));
+    const letGo = holdAlone(paths.lock);
+    if (letGo === null)
+      return { ok: false, error: `a hub serves ${directory} already; stop it, or name another --data` };
+    closing.unshift(letGo);
     const registry = openRegistry({ path: paths.registry });
     closing.unshift(() => registry.close());
     const ledger = await deps.openLedger(paths.ledger, deps.onFatal);

@@ -177,6 +177,9 @@ test('beside a running hub doctor only looks: the port is ours and the books are
   );
   if (!started.ok) throw new Error(started.error);
   onTestFinished(() => started.hub.close());
+  // The settings were changed since it started.
+  setConfig(paths, { port: 0 });
+  expect(await findingOf(paths, 'books')).toMatchObject({ state: 'ok' });
   setConfig(paths, { port: started.hub.port });
   expect(await findingOf(paths, 'port')).toMatchObject({ state: 'ok', what: expect.stringContaining('is running') });
   expect(await findingOf(paths, 'books')).toMatchObject({ state: 'ok' });

@@ -83,7 +83,7 @@ test('a second hub on the same directory is refused before it touches the books,
   const deps = { ...realEdges(makeLog('silent')), onFatal: () => undefined };
   const secret = readFileSync(vaultKey);
   const second = await startHub(deps, { directory: world.directory, config: settings, secret });
-  expect(second).toMatchObject({ ok: false, error: expect.stringContaining('another hub holds') });
+  expect(second).toMatchObject({ ok: false, error: expect.stringContaining('a hub serves') });
   const wire = await join(world, kiosk);
   const request = tapRequest(world.hub, kiosk, { uid: SITI, amount: 10_000, seq: 1, tmc: 5, at: Date.now() });
   expect(receiptOf(await ask(wire, kiosk.name, 'purchase', request, 1))).toMatchObject({ outcome: 'approved' });

@@ -3,17 +3,17 @@ import Database from 'better-sqlite3';
 
 /**
  * Takes a lock that is the system's own: it leaves with the process, however it ends.
- * @returns how to let go.
- * @throws Error if another hub holds it or the disk cannot be used; the message says what to do.
+ * @returns how to let go, or null while another hub holds it.
+ * @throws Error if the disk cannot be used.
  */
-export function holdAlone(path: string): () => void {
+export function holdAlone(path: string): (() => void) | null {
   const lock = new Database(path, { timeout: 0 });
   try {
     lock.exec('BEGIN EXCLUSIVE');
     return () => lock.close();
   } catch (error) {
     lock.close();
-    if ((error as { code?: string }).code !== 'SQLITE_BUSY') throw error;
-    throw new Error(`another hub holds ${path}: stop that one, or serve another directory`);
+    if ((error as { code?: string }).code === 'SQLITE_BUSY') return null;
+    throw error;
   }
 }
