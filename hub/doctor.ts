@@ -2,11 +2,11 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync, statfsSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { connect } from 'node:tls';
 import Database from 'better-sqlite3';
 import { type HubConfig, type HubPaths, hubPaths, readConfig } from './config.ts';
 import type { Edges } from './edges.ts';
 import { readSecret } from './secret.ts';
+import { isHeld } from './store/sqlite/alone.ts';
 import { auditFile } from './store/sqlite/audit.ts';
 import { openRegistry } from './store/sqlite/registry.ts';
 import { openVault, type Vault } from './vault.ts';
@@ -114,9 +114,13 @@ const checks: Readonly<Record<string, Check>> = {
     const { config, paths } = patient;
     if (config === undefined) return fail('not looked at', 'settings come first', 'correct hub.json');
     const code = await tryListen(config.host, config.port);
+    patient.running = isHeld(paths.lock);
+    if (patient.running && code === 'EADDRINUSE') return ok(`${config.host}:${config.port}: the hub is running`);
+    if (patient.running) {
+      const what = `a hub serves this directory, but not at ${config.host}:${config.port}`;
+      return warn(what, 'hub.json was changed since it started', 'restart the hub');
+    }
     if (code === undefined) return ok(`${config.host}:${config.port} is free; the hub is not running`);
-    patient.running = code === 'EADDRINUSE' && (await isOurHub(config, paths));
-    if (patient.running) return ok(`${config.host}:${config.port}: the hub is running`);
     const next = 'stop the other program, or set host and port in hub.json';
     return fail(`${config.host}:${config.port}: ${code}`, 'kiosks could not connect', next);
   },
@@ -207,21 +211,6 @@ function tryListen(host: string, port: number): Promise<string | undefined> {
     const server = createServer();
     server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
     server.listen(port, host, () => server.close(() => resolve(undefined)));
-  });
-}
-
-/** True if a TLS server with our certificate answers; it will not let us in, and need not. */
-function isOurHub({ host, port }: HubConfig, paths: HubPaths): Promise<boolean> {
-  return new Promise((resolve) => {
-    const ca = readFileSync(paths.ca);
-    const socket = connect({ host, port, ca, servername: 'localhost', timeout: 3000 });
-    const done = (ours: boolean) => {
-      socket.destroy();
-      resolve(ours);
-    };
-    socket.once('secureConnect', () => done(socket.authorized));
-    socket.once('timeout', () => done(false));
-    socket.once('error', () => done(false));
   });
 }
 

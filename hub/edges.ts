@@ -17,8 +17,22 @@ export interface Edges {
 /** Never in a log, wherever it may hang in an object. */
 const SECRETS = ['key', 'secret', 'passphrase', 'witness', 'privateKey', 'pin', 'sealed'];
 
+/** A full disk under the log must not end the hub: the line is lost, and `simpul-hub doctor` tells of the disk. */
+function toStderr(): DestinationStream {
+  const stream = pino.destination({ dest: process.stderr.fd, sync: true });
+  return {
+    write(line) {
+      try {
+        stream.write(line);
+      } catch {
+        // pino throws what the disk says; there is nowhere else to say it.
+      }
+    },
+  };
+}
+
 /** Log lines as JSON, to stderr unless told otherwise. */
-export function makeLog(level: string, to: DestinationStream = pino.destination({ dest: 2, sync: true })): Logger {
+export function makeLog(level: string, to: DestinationStream = toStderr()): Logger {
   const paths = SECRETS.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]);
   return pino({ level, base: null, redact: { paths, censor: '[secret]' } }, to);
 }

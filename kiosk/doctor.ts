@@ -210,10 +210,9 @@ export async function diagnose(deps: DoctorDeps, wanted: readonly CheckName[]): 
   return findings;
 }
 
-/** 0 well, 1 warnings, 2 faults. */
-export function exitCode(findings: readonly Finding[]): 0 | 1 | 2 {
-  if (findings.some(({ status }) => status === 'fail')) return 2;
-  return findings.some(({ status }) => status === 'warn') ? 1 : 0;
+/** Whether nothing is broken; a warning is not. */
+export function sound(findings: readonly Finding[]): boolean {
+  return findings.every(({ status }) => status !== 'fail');
 }
 
 /** One line a check, and its next step where there is one. */

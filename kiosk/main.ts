@@ -2,22 +2,26 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Argument, Command } from 'commander';
+import { Argument, Command, CommanderError } from 'commander';
 import { Compile } from 'typebox/compile';
 import { type KioskName, KioskNameSchema } from '../protocol/ids.ts';
 import { ConfigFault, readConfig } from './config.ts';
-import { type CheckName, checkNames, diagnose, doctorDeps, exitCode, spell, usualChecks } from './doctor.ts';
+import { type CheckName, checkNames, diagnose, doctorDeps, sound, spell, usualChecks } from './doctor.ts';
 import { writePrivate } from './files.ts';
 import { KeyFault, loadIdentity, requestEnrolment } from './keys.ts';
 import { openLog } from './log.ts';
 import { OutboxFault } from './outbox.ts';
 import { joinHub, needOutbox, SOFTWARE, startKiosk } from './start.ts';
 
+/** Exit codes: 0 done, 1 the command failed or found a fault, 2 it was called wrongly. */
+const FAILED = 1;
+const MISUSED = 2;
+
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 const DIR = ['--dir <dir>', "the kiosk's directory", '.'] as const;
 const isName = Compile(KioskNameSchema);
 
-const program = new Command('simpul-kiosk').description('A Simpul kiosk').version(SOFTWARE);
+const program = new Command('simpul-kiosk').description('A Simpul kiosk').version(SOFTWARE).exitOverride();
 const enrol = program.command('enrol').description('join a hub');
 
 enrol
@@ -78,7 +82,7 @@ program
       log: log.info,
       failed: (error) => {
         log.fatal('the till has stopped', error);
-        end(1);
+        end(FAILED);
       },
     });
     process.once('SIGTERM', () => end(0));
@@ -87,7 +91,7 @@ program
 
 program
   .command('doctor')
-  .description('check what a kiosk needs; exit code 0 well, 1 warnings, 2 faults')
+  .description('look at everything a kiosk needs; exit code 1 if something is broken')
   .addArgument(
     new Argument(
       '[checks...]',
@@ -100,17 +104,18 @@ program
   .option(...DIR)
   .action(async (wanted: CheckName[], { dir, json }: { dir: string; json?: boolean }) => {
     const findings = await diagnose(doctorDeps(dir), wanted);
-    say(json === true ? JSON.stringify({ ok: exitCode(findings) === 0, checks: findings }) : spell(findings));
-    process.exitCode = exitCode(findings);
+    say(json === true ? JSON.stringify({ ok: sound(findings), checks: findings }) : spell(findings));
+    if (!sound(findings)) process.exitCode = FAILED;
   });
 
 try {
   await program.parseAsync();
 } catch (error) {
+  if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : MISUSED);
   const expected = error instanceof ConfigFault || error instanceof KeyFault || error instanceof OutboxFault;
   const system = (error as NodeJS.ErrnoException).code !== undefined;
   if (!expected && !system) throw error;
   const next = expected ? '' : ': check that it is there and that this user may read and write it';
   process.stderr.write(`simpul-kiosk: ${(error as Error).message}${next}\n`);
-  process.exitCode = 2;
+  process.exitCode = FAILED;
 }

@@ -113,7 +113,6 @@ export const refusals = {
     'Officers: the outlet is closed in the registry.',
     'never',
   ),
-  'tariff-unknown': row(304, 'Tarif tidak dikenal', 'Unknown tariff', 'Kiosk must fetch the current tariff.', 'later'),
   'message-malformed': row(
     901,
     'Pesan tidak dapat dibaca',

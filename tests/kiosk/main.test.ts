@@ -57,9 +57,15 @@ it('a kiosk joins in two commands, shows that it is offline, and leaves in good 
   expect(await once(child, 'close')).toEqual([0, null]);
 });
 
-it('what is missing is said in one sentence with the next step, and the exit code is 2', () => {
+it('a command that does not exist, or lacks what it needs, is misuse: exit code 2', () => {
+  expect(simpul('dance').code).toBe(2);
+  expect(simpul('enrol', 'request')).toMatchObject({ code: 2, err: expect.stringContaining('--hub-card') });
+  expect(simpul('--help').code).toBe(0);
+});
+
+it('what is missing is said in one sentence with the next step, and the exit code is 1', () => {
   const run = simpul('run', '--dir', folder.dir);
-  expect(run).toMatchObject({ code: 2, out: '' });
+  expect(run).toMatchObject({ code: 1, out: '' });
   expect(run.err).toMatch(/kiosk\.json is missing: run `simpul-kiosk enrol accept GRANT`\n$/);
   const card = join(folder.dir, 'none.json');
   expect(simpul('enrol', 'request', '--hub-card', card, '--name', 'lapak-1', '--dir', folder.dir).err).toContain(
