@@ -4,7 +4,6 @@ import { Compile } from 'typebox/compile';
 import type { CardUid, CooperativeId, MemberId, OutletId } from '../protocol/ids.ts';
 import { CardUidSchema, CooperativeIdSchema, MemberIdSchema, OutletIdSchema, PLATFORM } from '../protocol/ids.ts';
 import { Rupiah } from '../protocol/money.ts';
-import type { Entry } from './rules/entries.ts';
 import { HUB_ORIGIN, type Ledger } from './store/ledger.ts';
 import type { Registry } from './store/registry.ts';
 
@@ -156,23 +155,12 @@ async function openAccount(ledger: Ledger, member: Town['members'][number], seq:
   if (member.balance === 0) return;
   const amount = BigInt(member.balance);
   const cooperative = member.cooperative as CooperativeId;
-  const account = { cooperative, kind: 'member', owner: member.id } as const;
-  const entry: Entry = {
-    kind: 'opening',
-    authority: 'two-officers',
-    legs: [
-      { account: { cooperative, kind: 'bank', owner: '-' }, amount: -amount },
-      { account, amount },
-    ],
-    payer: account,
-    fee: 0n,
-    shares: [],
-  };
+  const figures = { cooperative, member: member.id as MemberId, amount };
   const posting = await ledger.post({
     key: { origin: HUB_ORIGIN, seq },
     hash: '',
     at,
-    verdict: { approve: entry, guards: [] },
+    verdict: { approve: { kind: 'opening', figures }, guards: [] },
     slot: null,
     facts: { amount, card: null, issuer: cooperative, acquirer: cooperative, outlet: null },
     evidence: null,

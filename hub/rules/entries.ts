@@ -1,5 +1,5 @@
 /** What a decision may write: balanced entries of legs, and the guards judged with them inside the post. */
-import type { CardUid, CooperativeId, OutletId } from '../../protocol/ids.ts';
+import type { CardUid, CooperativeId, MemberId, OutletId } from '../../protocol/ids.ts';
 import type { Outcome } from '../../protocol/receipt.ts';
 import type { Refusal } from '../../protocol/refusals.ts';
 import type { Account } from './accounts.ts';
@@ -30,6 +30,30 @@ export interface Entry {
   readonly shares: readonly FeeShare[];
 }
 
+/** A purchase from a member's account. */
+export interface PurchaseFigures {
+  readonly issuer: CooperativeId;
+  readonly member: MemberId;
+  readonly acquirer: CooperativeId;
+  readonly outlet: OutletId;
+  readonly amount: bigint;
+  readonly fee: bigint;
+  /** Parts of the fee, one a cooperative; they sum to the fee. */
+  readonly shares: readonly FeeShare[];
+}
+
+/** A member's opening balance: money that already lies at the cooperative's bank. */
+export interface OpeningFigures {
+  readonly cooperative: CooperativeId;
+  readonly member: MemberId;
+  readonly amount: bigint;
+}
+
+/** What is to be posted. Its legs come from the table of postings and from nowhere else. */
+export type Instruction =
+  | { readonly kind: 'opening'; readonly figures: OpeningFigures }
+  | { readonly kind: 'purchase'; readonly figures: PurchaseFigures };
+
 /** Conditions judged in array order together with the entry; the bounds of accountKinds are always judged. */
 export type Guard =
   /** The card must be active in the ledger's own card table. */
@@ -43,7 +67,7 @@ export type Guard =
 
 /** A rule's word on a request, before the guards. */
 export type Verdict =
-  | { readonly approve: Entry; readonly guards: readonly Guard[] }
+  | { readonly approve: Instruction; readonly guards: readonly Guard[] }
   | { readonly refuse: Refusal; readonly outcome: Exclude<Outcome, 'approved'> };
 
 /** One place in a card's chain: filled once, by one occupant (TRUTH section 2). */

@@ -1,24 +1,7 @@
 /** Postings: THE table from a kind of transaction to its balanced legs (TRUTH section 11). */
 import { type CooperativeId, type MemberId, type OutletId, PLATFORM } from '../../protocol/ids.ts';
 import { type Account, accountName } from './accounts.ts';
-import type { Entry, EntryKind, FeeShare, Leg } from './entries.ts';
-
-export interface PurchaseFigures {
-  readonly issuer: CooperativeId;
-  readonly member: MemberId;
-  readonly acquirer: CooperativeId;
-  readonly outlet: OutletId;
-  readonly amount: bigint;
-  readonly fee: bigint;
-  /** Parts of the fee, one a cooperative; they sum to the fee. */
-  readonly shares: readonly FeeShare[];
-}
-
-export interface OpeningFigures {
-  readonly cooperative: CooperativeId;
-  readonly member: MemberId;
-  readonly amount: bigint;
-}
+import type { Entry, EntryKind, FeeShare, Instruction, Leg, OpeningFigures, PurchaseFigures } from './entries.ts';
 
 interface Figures {
   readonly opening: OpeningFigures;
@@ -87,24 +70,24 @@ function offUs({ issuer, member, acquirer, outlet, amount, fee, shares }: Purcha
 const entered = <Kind extends EntryKind>(kind: Kind, figures: Figures[Kind]): Leg[] =>
   table[kind](figures).filter((leg) => leg.amount !== 0n);
 
-/**
- * A purchase from the member's account.
- * @throws RangeError if the parts of the fee do not fit: a bug of the caller, which would break the books.
- */
-export function purchaseEntry(figures: PurchaseFigures): Entry {
-  const { issuer, acquirer, member, amount, fee, shares } = figures;
+/** The parts of the fee must fit: anything else is a bug of the caller, which would break the books. */
+function mustFit({ issuer, acquirer, amount, fee, shares }: PurchaseFigures): void {
   const sum = shares.reduce((total, share) => total + share.amount, 0n);
   const known = shares.every(({ to }) => to === issuer || to === acquirer || to === PLATFORM);
   if (sum !== fee || !known || fee > amount || fee < 0n) throw new RangeError('the parts do not make up the fee');
   if (issuer === PLATFORM || acquirer === PLATFORM) throw new RangeError('the platform has no members and no outlets');
-  const payer = memberOf(issuer, member);
-  return { kind: 'purchase', authority: 'card-certificate', legs: entered('purchase', figures), payer, fee, shares };
 }
 
-/** A member's opening balance: money that already lies at the cooperative's bank. */
-export function openingEntry(figures: OpeningFigures): Entry {
-  const payer = memberOf(figures.cooperative, figures.member);
-  return { kind: 'opening', authority: 'two-officers', legs: entered('opening', figures), payer, fee: 0n, shares: [] };
+/** Makes the entry that is asked for. @throws RangeError if its figures do not fit each other. */
+export function entryOf({ kind, figures }: Instruction): Entry {
+  if (kind === 'opening') {
+    const payer = memberOf(figures.cooperative, figures.member);
+    return { kind, authority: 'two-officers', legs: entered(kind, figures), payer, fee: 0n, shares: [] };
+  }
+  mustFit(figures);
+  const { issuer, member, fee, shares } = figures;
+  const payer = memberOf(issuer, member);
+  return { kind, authority: 'card-certificate', legs: entered(kind, figures), payer, fee, shares };
 }
 
 /** The mirror of an entry: every leg back, in the same order, the fee given back with it. */

@@ -4,7 +4,6 @@ import { FRESH_SECONDS, type NoPinLimits } from '../../protocol/limits.ts';
 import type { Outcome } from '../../protocol/receipt.ts';
 import type { Refusal } from '../../protocol/refusals.ts';
 import type { Guard, Verdict } from './entries.ts';
-import { purchaseEntry } from './postings.ts';
 import { quote, type Tariff } from './tariffs.ts';
 
 /** What the operation found out about the certificate; each part is true only if it was checked and held. */
@@ -99,5 +98,6 @@ export function judgePurchase(facts: PurchaseFacts): Verdict {
     { kind: 'day', card: uid, amount, max: limits.perDay },
     { kind: 'cap', cooperative: issuer, max: facts.netDebitCap },
   ];
-  return { approve: purchaseEntry({ issuer, member, acquirer, outlet: outlet.id, amount, fee, shares }), guards };
+  const figures = { issuer, member, acquirer, outlet: outlet.id, amount, fee, shares };
+  return { approve: { kind: 'purchase', figures }, guards };
 }

@@ -5,7 +5,6 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { hubPaths } from '../../hub/config.ts';
 import { makeLog, realEdges } from '../../hub/edges.ts';
 import type { Account } from '../../hub/rules/accounts.ts';
-import { openingEntry } from '../../hub/rules/postings.ts';
 import { HUB_ORIGIN } from '../../hub/store/ledger.ts';
 import { openLedger } from '../../hub/store/sqlite/ledger.ts';
 import type { Town } from '../../hub/town.ts';
@@ -169,12 +168,13 @@ test('a sale sent from once to fifty times, over restarts and reconnects, is boo
 /** Books more money for a member while the hub is down, through the ledger's own port. */
 async function topUp(member: number, amount: bigint): Promise<void> {
   const books = await openLedger({ path: hubPaths(place.directory).ledger });
+  const figures = { cooperative: HOME, member: memberId(member), amount };
   try {
     const posting = await books.post({
       key: { origin: HUB_ORIGIN, seq: 1_000 },
       hash: '',
       at: Date.now(),
-      verdict: { approve: openingEntry({ cooperative: HOME, member: memberId(member), amount }), guards: [] },
+      verdict: { approve: { kind: 'opening', figures }, guards: [] },
       slot: null,
       facts: { amount, card: null, issuer: HOME, acquirer: HOME, outlet: null },
       evidence: null,

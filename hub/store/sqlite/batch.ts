@@ -1,7 +1,6 @@
 /** A batch on its way to the engine's thread and back, packed into one array of numbers and one of texts. */
 import { rupiah, toWire } from '../../../protocol/money.ts';
-import { type Account, type AccountKind, accountKinds } from '../../rules/accounts.ts';
-import type { Authority, Entry, EntryKind, FeeShare, Guard, Leg, Slot, Verdict } from '../../rules/entries.ts';
+import type { FeeShare, Guard, Instruction, Slot, Verdict } from '../../rules/entries.ts';
 import type { Posting, PostRequest } from '../ledger.ts';
 import type { Answer, Work } from './engine.ts';
 
@@ -13,16 +12,12 @@ export interface Batch {
   readonly works: number;
   readonly numbers: Float64Array;
   readonly texts: readonly string[];
-  /** Cooperative, kind and owner of each account, as places in `kinds` and `texts`. */
-  readonly accounts: Float64Array;
   readonly bytes: Uint8Array;
 }
 
 const WORKS = ['post', 'cancel', 'card', 'alarm'] as const;
 const GUARDS = ['card-active', 'pause', 'day', 'cap'] as const;
-const KINDS = Object.keys(accountKinds) as readonly AccountKind[];
-/** Texts of one batch: far more than its requests can name. */
-const TEXTS = 2 ** 24;
+const INSTRUCTIONS = ['opening', 'purchase'] as const;
 const NOTHING = -1;
 
 /** Writes works one after another. */
@@ -31,8 +26,6 @@ export class Packer {
   readonly #numbers: number[] = [];
   readonly #texts: string[] = [];
   readonly #places = new Map<string, number>();
-  readonly #accounts: number[] = [];
-  readonly #accountPlaces = new Map<number, number>();
   readonly #bytes: Uint8Array[] = [];
 
   /**
@@ -61,8 +54,7 @@ export class Packer {
   }
 
   batch(): Batch {
-    const numbers = Float64Array.from(this.#numbers);
-    const accounts = Float64Array.from(this.#accounts);
+    const numbers = new Float64Array(this.#numbers);
     // An array of its own: passing a pooled Buffer between threads would copy its whole pool.
     const bytes = new Uint8Array(this.#bytes.reduce((total, part) => total + part.length, 0));
     let end = 0;
@@ -70,7 +62,7 @@ export class Packer {
       bytes.set(part, end);
       end += part.length;
     }
-    return { works: this.works, numbers, texts: this.#texts, accounts, bytes };
+    return { works: this.works, numbers, texts: this.#texts, bytes };
   }
 
   #num(...values: number[]): void {
@@ -85,16 +77,6 @@ export class Packer {
     return this.#texts.push(text) - 1;
   }
 
-  #account({ cooperative, kind, owner }: Account): number {
-    const [books, name, place] = [this.#text(cooperative), KINDS.indexOf(kind), this.#text(owner)];
-    const key = (name * TEXTS + books) * TEXTS + place;
-    const known = this.#accountPlaces.get(key);
-    if (known !== undefined) return known;
-    const next = this.#accounts.push(books, name, place) / 3 - 1;
-    this.#accountPlaces.set(key, next);
-    return next;
-  }
-
   #post({ key, hash, at, verdict, slot, facts, evidence }: PostRequest): void {
     this.#num(key.origin, key.seq, at, this.#text(hash));
     this.#num(toWire(facts.amount), this.#text(facts.card), this.#text(facts.issuer), this.#text(facts.acquirer));
@@ -107,15 +89,19 @@ export class Packer {
       this.#num(NOTHING, this.#text(verdict.refuse), this.#text(verdict.outcome));
       return;
     }
-    this.#entry(verdict.approve);
+    this.#instruction(verdict.approve);
     this.#num(verdict.guards.length);
     for (const guard of verdict.guards) this.#guard(guard);
   }
 
-  #entry({ kind, authority, legs, payer, fee, shares }: Entry): void {
-    this.#num(this.#account(payer), this.#text(kind), this.#text(authority), toWire(fee), legs.length);
-    for (const { account, amount } of legs) this.#num(this.#account(account), toWire(amount));
-    this.#num(shares.length);
+  #instruction({ kind, figures }: Instruction): void {
+    this.#num(INSTRUCTIONS.indexOf(kind), this.#text(figures.member), toWire(figures.amount));
+    if (kind === 'opening') {
+      this.#num(this.#text(figures.cooperative));
+      return;
+    }
+    const { issuer, acquirer, outlet, fee, shares } = figures;
+    this.#num(this.#text(issuer), this.#text(acquirer), this.#text(outlet), toWire(fee), shares.length);
     for (const { to, amount } of shares) this.#num(this.#text(to), toWire(amount));
   }
 
@@ -131,21 +117,11 @@ export class Packer {
 /** Reads what the packer wrote, field by field in the same order. */
 class Reader {
   readonly #batch: Batch;
-  readonly #accounts: Account[] = [];
   #place = 0;
   #byte = 0;
 
   constructor(batch: Batch) {
     this.#batch = batch;
-    const { accounts } = batch;
-    for (let at = 0; at < accounts.length; at += 3) {
-      const [cooperative, kind, owner] = accounts.subarray(at, at + 3);
-      this.#accounts.push({
-        cooperative: this.#at(cooperative),
-        kind: KINDS[kind ?? 0] ?? 'member',
-        owner: this.#at(owner),
-      });
-    }
   }
 
   work(): Work {
@@ -180,12 +156,6 @@ class Reader {
     return this.#at(this.#num());
   }
 
-  #account(place: number): Account {
-    const found = this.#accounts[place];
-    if (found === undefined) throw new RangeError(`batch names no account ${place}`);
-    return found;
-  }
-
   #list<Item>(item: () => Item): Item[] {
     const items: Item[] = [];
     for (let left = this.#num(); left > 0; left -= 1) items.push(item());
@@ -215,13 +185,17 @@ class Reader {
   }
 
   #verdict(): Verdict {
-    const payer = this.#num();
-    if (payer === NOTHING) return { refuse: this.#text(), outcome: this.#text() };
-    const [kind, authority, fee]: [EntryKind, Authority, bigint] = [this.#text(), this.#text(), this.#money()];
-    const legs = this.#list((): Leg => ({ account: this.#account(this.#num()), amount: this.#money() }));
+    const kind = INSTRUCTIONS[this.#num()];
+    if (kind === undefined) return { refuse: this.#text(), outcome: this.#text() };
+    return { approve: this.#instruction(kind), guards: this.#list(() => this.#guard()) };
+  }
+
+  #instruction(kind: Instruction['kind']): Instruction {
+    const [member, amount] = [this.#text(), this.#money()];
+    if (kind === 'opening') return { kind, figures: { member, amount, cooperative: this.#text() } };
+    const [issuer, acquirer, outlet, fee] = [this.#text(), this.#text(), this.#text(), this.#money()];
     const shares = this.#list((): FeeShare => ({ to: this.#text(), amount: this.#money() }));
-    const guards = this.#list(() => this.#guard());
-    return { approve: { kind, authority, legs, payer: this.#account(payer), fee, shares }, guards };
+    return { kind, figures: { issuer, member, acquirer, outlet, amount, fee, shares } };
   }
 
   #guard(): Guard {
@@ -233,7 +207,7 @@ class Reader {
   }
 }
 
-/** Reads a batch back into works; requests of one batch share their account objects. */
+/** Reads a batch back into works. */
 export function unpack(batch: Batch): Work[] {
   const reader = new Reader(batch);
   return Array.from({ length: batch.works }, () => reader.work());

@@ -2,7 +2,7 @@
 import type Database from 'better-sqlite3';
 import type { CooperativeId } from '../../../protocol/ids.ts';
 import type { Refusal } from '../../../protocol/refusals.ts';
-import { type Account, type AccountKind, accountKinds, accountName } from '../../rules/accounts.ts';
+import { type Account, type AccountKind, accountKinds } from '../../rules/accounts.ts';
 import type { Leg } from '../../rules/entries.ts';
 
 /** An account as the ledger holds it. */
@@ -18,7 +18,7 @@ export interface Held {
   stored: boolean;
 }
 
-/** Accounts kept in memory between batches; more are read again when needed. */
+/** Accounts kept in memory between batches; beyond, all are forgotten and read again when needed. */
 const KEPT_MAX = 200_000;
 
 export const accountSql = {
@@ -108,31 +108,49 @@ function write({ insert, update }: Statements, one: Held): void {
   one.changed = false;
 }
 
+/** Accounts in memory by kind, cooperative and owner: three short names are found sooner than one made of them. */
+class Shelf {
+  size = 0;
+  readonly #kinds = new Map<AccountKind, Map<CooperativeId, Map<string, Held>>>();
+
+  find({ kind, cooperative, owner }: Account): Held | undefined {
+    return this.#kinds.get(kind)?.get(cooperative)?.get(owner);
+  }
+
+  add(one: Held): void {
+    const { kind, cooperative, owner } = one.account;
+    const cooperatives = this.#kinds.get(kind) ?? new Map<CooperativeId, Map<string, Held>>();
+    const owners = cooperatives.get(cooperative) ?? new Map<string, Held>();
+    this.#kinds.set(kind, cooperatives.set(cooperative, owners.set(owner, one)));
+    this.size += 1;
+  }
+
+  clear(): void {
+    this.#kinds.clear();
+    this.size = 0;
+  }
+}
+
 /** Loads the books of an open ledger database. */
 export function openBooks(db: Database.Database): Books {
   const sql = statements(db);
-  const held = new Map<string, Held>();
-  // Requests of one batch share their account objects: each is looked up by its name once a batch.
-  const met = new Map<Account, Held>();
+  const held = new Shelf();
   const changed: Held[] = [];
   let positions = new Map<string, bigint>();
   let lastId = 0;
 
   function reload(): void {
     held.clear();
-    met.clear();
     changed.length = 0;
     positions = new Map(sql.sums.all() as [string, bigint][]);
     lastId = sql.last.get() as number;
   }
 
   function get(account: Account): Held {
-    const seen = met.get(account);
-    if (seen !== undefined) return seen;
-    const name = accountName(account);
-    const found = held.get(name) ?? read(sql, account);
-    held.set(name, found);
-    met.set(account, found);
+    const known = held.find(account);
+    if (known !== undefined) return known;
+    const found = read(sql, account);
+    held.add(found);
     return found;
   }
 
@@ -162,13 +180,7 @@ export function openBooks(db: Database.Database): Books {
   function flush(): void {
     for (const one of changed) write(sql, one);
     changed.length = 0;
-    met.clear();
-    if (held.size > KEPT_MAX) {
-      for (const name of held.keys()) {
-        if (held.size <= KEPT_MAX / 2) break;
-        held.delete(name);
-      }
-    }
+    if (held.size > KEPT_MAX) held.clear();
   }
 
   reload();
@@ -177,7 +189,7 @@ export function openBooks(db: Database.Database): Books {
     refusal,
     positionAfter,
     post,
-    peek: (account) => held.get(accountName(account)) ?? read(sql, account),
+    peek: (account) => held.find(account) ?? read(sql, account),
     flush,
     reload,
   };

@@ -5,7 +5,7 @@ import type { Outcome, Receipt } from '../../../protocol/receipt.ts';
 import type { Refusal } from '../../../protocol/refusals.ts';
 import { businessDate } from '../../rules/dates.ts';
 import type { Entry, Guard, Leg, ReceiptFacts } from '../../rules/entries.ts';
-import { imbalance, voidEntry } from '../../rules/postings.ts';
+import { entryOf, imbalance, voidEntry } from '../../rules/postings.ts';
 import { receiptOf } from '../../rules/receipt.ts';
 import { type Alarm, type DecisionKey, type Posting, type PostRequest, VOID_ORIGIN } from '../ledger.ts';
 import type { Books, Held } from './books.ts';
@@ -64,19 +64,30 @@ function guardRefusal(desk: Desk, guards: readonly Guard[], legs: readonly Leg[]
   return null;
 }
 
+type Drafted = Refused | { readonly entry: Entry; readonly guards: readonly Guard[] };
+
+/** Makes the entry that a verdict asks for. @throws RangeError if it cannot be meant: a bug of the caller or rules. */
+function draft({ key, verdict }: PostRequest): Drafted {
+  if ('refuse' in verdict) return verdict;
+  const entry = entryOf(verdict.approve);
+  const fault = imbalance(entry.legs);
+  if (fault !== null) throw new RangeError(`entry ${key.origin}/${key.seq} does not balance: ${fault}`);
+  return { entry, guards: verdict.guards };
+}
+
 /** The word on a request no decision stands for yet. A taken slot outweighs any verdict: the tap belongs to another. */
-function judge(desk: Desk, request: PostRequest, date: string): Judged {
+function judge(desk: Desk, request: PostRequest, drafted: Drafted, date: string): Judged {
   const slotRefusal = fillSlot(desk, request);
   if (slotRefusal === 'slot-taken') return declined(slotRefusal);
-  const { verdict } = request;
-  if ('refuse' in verdict) return verdict;
+  if ('refuse' in drafted) return drafted;
   if (slotRefusal !== null) return declined(slotRefusal);
-  const { approve, guards } = verdict;
-  const refusal = guardRefusal(desk, guards, approve.legs, request.at, date);
+  const { entry, guards } = drafted;
+  const { legs } = entry;
+  const refusal = guardRefusal(desk, guards, legs, request.at, date);
   if (refusal !== null) return declined(refusal);
-  const accounts = desk.books.resolve(approve.legs);
-  const short = desk.books.refusal(accounts, approve.legs);
-  return short === null ? { approve, accounts, guards } : declined(short);
+  const accounts = desk.books.resolve(legs);
+  const short = desk.books.refusal(accounts, legs);
+  return short === null ? { approve: entry, accounts, guards } : declined(short);
 }
 
 /** Posts the legs and returns the id of the first. */
@@ -175,13 +186,12 @@ function repeat(desk: Desk, known: Decision, request: PostRequest): Posting {
  * @throws RangeError before anything is changed if the request cannot be meant: a bug of the caller.
  */
 export function judgePost(desk: Desk, request: PostRequest): Posting {
-  const { key, hash, at, facts, slot, evidence, verdict } = request;
+  const { key, hash, at, facts, slot, evidence } = request;
   const known = desk.decisions.find(keyNumber(key));
   if (known !== null) return repeat(desk, known, request);
-  const fault = 'approve' in verdict ? imbalance(verdict.approve.legs) : null;
-  if (fault !== null) throw new RangeError(`entry ${key.origin}/${key.seq} does not balance: ${fault}`);
+  const drafted = draft(request);
   const date = businessDate(at);
-  const judged = judge(desk, request, date);
+  const judged = judge(desk, request, drafted, date);
   let counted = 0n;
   if ('approve' in judged) {
     const cards = new Set<CardUid>();

@@ -2,8 +2,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { accountName } from '../../../hub/rules/accounts.ts';
-import type { Leg } from '../../../hub/rules/entries.ts';
-import { imbalance, openingEntry, purchaseEntry, voidEntry } from '../../../hub/rules/postings.ts';
+import type { Leg, PurchaseFigures } from '../../../hub/rules/entries.ts';
+import { entryOf, imbalance, voidEntry } from '../../../hub/rules/postings.ts';
 import { type FeeRole, quote, type Tariff } from '../../../hub/rules/tariffs.ts';
 import { type CooperativeId, type MemberId, type OutletId, PLATFORM } from '../../../protocol/ids.ts';
 
@@ -34,6 +34,8 @@ function sums(legs: readonly Leg[]): Record<string, bigint> {
 
 const balanced = (legs: readonly Leg[]) =>
   expect(Object.entries(sums(legs)).filter(([, sum]) => sum !== 0n)).toEqual([]);
+
+const purchaseEntry = (figures: PurchaseFigures) => entryOf({ kind: 'purchase', figures });
 
 const offUs = purchaseEntry({
   issuer: I,
@@ -99,7 +101,7 @@ test('an off-us purchase without fee has no legs of zero', () => {
 });
 
 test('an opening balance is money at the bank owed to the member', () => {
-  const { legs } = openingEntry({ cooperative: I, member, amount: 200_000n });
+  const { legs } = entryOf({ kind: 'opening', figures: { cooperative: I, member, amount: 200_000n } });
   expect(written(legs)).toEqual(['Dr angkot/bank/- 200000', 'Cr angkot/member/siti 200000']);
 });
 

@@ -1,7 +1,6 @@
 /** The cards of the bench and their members, each with a balance: written the fast way, since they are many. */
 import { hubPaths } from '../../../hub/config.ts';
-import { openingEntry } from '../../../hub/rules/postings.ts';
-import { HUB_ORIGIN } from '../../../hub/store/ledger.ts';
+import { HUB_ORIGIN, type PostRequest } from '../../../hub/store/ledger.ts';
 import { openDatabase } from '../../../hub/store/sqlite/database.ts';
 import { openEngine, type Work } from '../../../hub/store/sqlite/engine.ts';
 import type { CardUid, CooperativeId, MemberId } from '../../../protocol/ids.ts';
@@ -33,12 +32,12 @@ export function settleCards(directory: string, cooperatives: readonly Cooperativ
     card.run(uidOf(index), String(979_200_000_000 + index), cooperative, memberOf(index));
     const amount = Math.floor(index / cooperatives.length) % POOR_EVERY === 0 ? POOR : RICH;
     const facts = { amount, card: null, issuer: cooperative, acquirer: cooperative, outlet: null };
-    const approve = openingEntry({ cooperative, member: memberOf(index), amount });
-    const request = {
+    const figures = { cooperative, member: memberOf(index), amount };
+    const request: PostRequest = {
       key: { origin: HUB_ORIGIN, seq: index + 1 },
       hash: '',
       at: Date.now(),
-      verdict: { approve, guards: [] },
+      verdict: { approve: { kind: 'opening', figures }, guards: [] },
       slot: null,
       facts,
       evidence: null,

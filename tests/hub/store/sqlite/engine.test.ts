@@ -124,16 +124,13 @@ test('another body within one batch is told apart as well', () => {
   expect(words(engine, ...batch)).toEqual(['approved', 'approved', 'body-differs']);
 });
 
-test('an entry that does not balance is a fault of that request only, and leaves no trace', () => {
+test('figures that would break the books are a fault of that request only, and leave no trace', () => {
   const engine = newEngine();
   const sound = sale({ seq: 2 });
-  const broken = { ...sale({ seq: 1 }) };
-  if (!('approve' in broken.verdict)) throw new Error('not approved');
-  const legs = broken.verdict.approve.legs.slice(1);
-  const batch = [
-    post({ ...broken, verdict: { approve: { ...broken.verdict.approve, legs }, guards: [] } }),
-    post(sound),
-  ];
+  const broken = sale({ seq: 1, fee: 9n });
+  if (!('approve' in broken.verdict) || broken.verdict.approve.kind !== 'purchase') throw new Error('not approved');
+  const figures = { ...broken.verdict.approve.figures, fee: 10n };
+  const batch = [post({ ...broken, verdict: { approve: { kind: 'purchase', figures }, guards: [] } }), post(sound)];
   expect(words(engine, opening(50_000n), ...batch)).toEqual(['approved', 'fault', 'approved']);
   expect(engine.balances([member(), payout])).toEqual([0n, 50_000n]);
   expect(words(engine, post(sale({ seq: 1, amount: 1n })))).toEqual(['declined: insufficient-funds']);

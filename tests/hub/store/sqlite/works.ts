@@ -1,6 +1,5 @@
 /** What ledger tests ask of an engine, and what its answers read like. */
 import type { Guard, Verdict } from '../../../../hub/rules/entries.ts';
-import { openingEntry, purchaseEntry } from '../../../../hub/rules/postings.ts';
 import { HUB_ORIGIN, type Posting, type PostRequest } from '../../../../hub/store/ledger.ts';
 import type { Engine, Work } from '../../../../hub/store/sqlite/engine.ts';
 import { type CardUid, type MemberId, PLATFORM } from '../../../../protocol/ids.ts';
@@ -37,7 +36,7 @@ export function sale(changes: SaleChanges): PostRequest {
     key: { origin: kiosk, seq },
     hash: changes.hash ?? seq.toString(16).padStart(32, 'a'),
     at,
-    verdict: refuse ?? { approve: purchaseEntry(figures), guards },
+    verdict: refuse ?? { approve: { kind: 'purchase', figures }, guards },
     slot: tmc === null ? null : { card, keyVersion, tmc },
     facts: { amount, card, issuer: I, acquirer: A, outlet: OUTLET },
     evidence: Uint8Array.of(seq & 255, kiosk & 255),
@@ -64,7 +63,10 @@ export function opening(amount: bigint, owner: string = MEMBER): Work {
     key: { origin: HUB_ORIGIN, seq: openings },
     hash: '',
     at: NOON,
-    verdict: { approve: openingEntry({ cooperative: I, member: owner as MemberId, amount }), guards: [] },
+    verdict: {
+      approve: { kind: 'opening', figures: { cooperative: I, member: owner as MemberId, amount } },
+      guards: [],
+    },
     slot: null,
     facts: { amount, card: null, issuer: I, acquirer: null, outlet: null },
     evidence: null,
