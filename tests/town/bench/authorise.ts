@@ -26,6 +26,8 @@ interface Plan {
   readonly rounds: number;
   readonly turns: Turns;
   readonly cards: number;
+  /** Entries that the raw commits write in all, at most. */
+  readonly rawEntries: number;
   readonly kiosks: readonly number[];
   readonly kinds: readonly ServerKind[];
   readonly delays: readonly boolean[];
@@ -34,8 +36,9 @@ interface Plan {
 
 const quickPlan: Plan = {
   rounds: 1,
-  turns: { warmMs: 2500, sliceMs: 700, slices: 3 },
-  cards: 10_000,
+  turns: { warmMs: 2000, sliceMs: 700, slices: 3 },
+  cards: 9_000,
+  rawEntries: 20_000,
   kiosks: [500],
   kinds: ['hub', 'echo'],
   delays: [false],
@@ -45,6 +48,7 @@ const fullPlan: Plan = {
   rounds: 3,
   turns: { warmMs: 3000, sliceMs: 1500, slices: 3 },
   cards: 48_000,
+  rawEntries: 40_000,
   kiosks: [1, 100, 500, 1000],
   kinds: ['hub', 'echo', 'per-request'],
   delays: [false, true],
@@ -54,7 +58,6 @@ const fullPlan: Plan = {
 const DELAY_US = 2000;
 /** Entries in one raw commit: the size the design's ceilings were measured with; the hub's own mean is 50 to 80. */
 const RAW_BATCH = 128;
-const RAW_ENTRIES = 40_000;
 /** Requests a second to mint for, above what is ever answered; the rest would be minted in vain. */
 const mintRate = (kind: ServerKind, kiosks: number) => (kind === 'per-request' || kiosks === 1 ? 5000 : 12_000);
 
@@ -136,7 +139,7 @@ async function measure(site: Site, plan: Plan, delay: SyncDelay | null, note: (l
       for (const cell of group) {
         if (cell.kind !== 'raw commit') continue;
         if (finished === null) throw new Error('a raw commit needs a finished run');
-        const order = { finished, batch: RAW_BATCH, entries: RAW_ENTRIES };
+        const order = { finished, batch: RAW_BATCH, entries: plan.rawEntries };
         keep(cell, { ...(await runRaw(site, order, cell.delayed ? delay : null)), loadCpuUs: null });
       }
     }
@@ -230,8 +233,9 @@ function printTable(rows: readonly Row[], results: ReadonlyMap<string, Figures>,
 }
 
 /** Measures and prints; every hub run's books are audited and compared with the receipts. */
-export async function benchAuthorise({ quick, json, print }: BenchOptions): Promise<void> {
-  const plan = quick ? quickPlan : fullPlan;
+export async function benchAuthorise({ quick, rounds, json, print }: BenchOptions): Promise<void> {
+  const whole = quick ? quickPlan : fullPlan;
+  const plan: Plan = { ...whole, rounds: rounds ?? whole.rounds };
   const directory = mkdtempSync(join(tmpdir(), 'simpul-bench-'));
   const note = (line: string) => void process.stderr.write(`${line}\n`);
   try {

@@ -1,10 +1,12 @@
-/** The bench: `npm run bench -- NAME [--quick] [--json]` measures one thing beside its baselines, in one run. */
+/** The bench: `npm run bench -- NAME [--quick] [--rounds N] [--json]` measures a thing beside its baselines. */
 import { parseArgs } from 'node:util';
 import { benchAuthorise } from './authorise.ts';
 
 export interface BenchOptions {
   /** Fewer cases, once each. */
   readonly quick: boolean;
+  /** How often all cases are gone through; the bench's own number when left out. */
+  readonly rounds: number | undefined;
   /** One JSON object a line instead of a table. */
   readonly json: boolean;
   readonly print: (line: string) => void;
@@ -17,17 +19,23 @@ const benches: Readonly<Record<string, { readonly says: string; readonly run: (o
 const print = (line: string) => void process.stdout.write(`${line}\n`);
 
 async function main(): Promise<number> {
-  const options = { quick: { type: 'boolean', default: false }, json: { type: 'boolean', default: false } } as const;
+  const flag = { type: 'boolean', default: false } as const;
+  const options = { quick: flag, json: flag, rounds: { type: 'string' } } as const;
   const { values, positionals } = parseArgs({ options, allowPositionals: true });
   const [name = ''] = positionals;
   const bench = Object.hasOwn(benches, name) ? benches[name] : undefined;
   if (bench === undefined || positionals.length > 1) {
     print(`${name === '' ? 'Name a bench' : `No bench is called ${positionals.join(' ')}`}. There are:`);
     for (const [known, { says }] of Object.entries(benches)) print(`  ${known}  ${says}`);
-    print('Options: --quick (fewer cases, once each), --json (one object a line)');
+    print('Options: --quick (fewer cases, once each), --rounds N, --json (one object a line)');
     return 2;
   }
-  await bench.run({ quick: values.quick, json: values.json, print });
+  const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
+  if (rounds !== undefined && !(Number.isInteger(rounds) && rounds > 0)) {
+    print('--rounds takes a whole number from 1');
+    return 2;
+  }
+  await bench.run({ quick: values.quick, rounds, json: values.json, print });
   return 0;
 }
 
