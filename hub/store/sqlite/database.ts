@@ -37,13 +37,14 @@ export function assertDurable(db: Database.Database): void {
 }
 
 /**
- * Opens a database for its one writer and brings its tables up.
+ * Opens a database and brings its tables up.
  * @param schema name of the SQL file beside this one.
+ * @param patienceMs how long to wait for another's lock. None for the ledger: nobody else may write there, and a
+ * reader's lock must not stall its one writer.
  * @throws Error if the file is not a database, is locked, or would not be durable.
  */
-export function openDatabase(path: string, schema: 'schema.sql' | 'registry.sql'): Database.Database {
-  // No waiting for locks: nobody else may write, and a reader's lock must not stall the writer.
-  const db = new Database(path, { timeout: 0 });
+export function openDatabase(path: string, schema: 'schema.sql' | 'registry.sql', patienceMs = 0): Database.Database {
+  const db = new Database(path, { timeout: patienceMs });
   try {
     assertVersion(db.prepare('SELECT sqlite_version()').pluck().get() as string);
     db.pragma('journal_mode = WAL');

@@ -86,6 +86,9 @@ function insertTariff(db: Database.Database, tariff: Tariff): void {
   db.prepare(sql.tariff).run(version, kind, reach, fixed, basisPoints, min, max, JSON.stringify(shares), from);
 }
 
+/** Commands write beside a running hub, each for a moment. */
+const PATIENCE_MS = 2000;
+
 /**
  * Opens the registry, or starts one. It has a file of its own: the ledger's engine must be the only writer of its
  * file, and
@@ -94,7 +97,7 @@ function insertTariff(db: Database.Database, tariff: Tariff): void {
  * nothing.
  */
 export function openRegistry({ path }: { readonly path: string }): Registry {
-  const db = openDatabase(path, 'registry.sql');
+  const db = openDatabase(path, 'registry.sql', PATIENCE_MS);
   db.pragma('foreign_keys = ON');
   const loaded = load(db);
   const { cooperatives, members, cards, outlets, kiosks, tariffs } = loaded;

@@ -110,9 +110,14 @@ function orderOf(plan: Plan, cell: Cell, kind: ServerKind, delay: SyncDelay | nu
   return { kind, secure, kiosks, disturbed, delay: delayed ? delay : null, requests };
 }
 
-/** Runs every group once a round, each round in full before the next. */
-async function measure(site: Site, plan: Plan, delay: SyncDelay | null, note: (line: string) => void) {
-  const results = new Map<string, Figures[]>();
+/** Runs every group once a round, each round in full before the next, and adds what it measures to the results. */
+async function measure(
+  site: Site,
+  plan: Plan,
+  delay: SyncDelay | null,
+  results: Map<string, Figures[]>,
+  note: (line: string) => void,
+): Promise<void> {
   const keep = (cell: Cell, figures: Figures) =>
     void results.set(keyOf(cell), [...(results.get(keyOf(cell)) ?? []), figures]);
   let finished: string | null = null;
@@ -144,7 +149,6 @@ async function measure(site: Site, plan: Plan, delay: SyncDelay | null, note: (l
       }
     }
   }
-  return new Map([...results].map(([name, rounds]) => [name, middle(rounds)]));
 }
 
 interface Row {
@@ -233,9 +237,9 @@ function printTable(rows: readonly Row[], results: ReadonlyMap<string, Figures>,
 }
 
 /** Measures and prints; every hub run's books are audited and compared with the receipts. */
-export async function benchAuthorise({ quick, rounds, json, print }: BenchOptions): Promise<void> {
+export async function benchAuthorise({ quick, rounds: asked, json, print }: BenchOptions): Promise<void> {
   const whole = quick ? quickPlan : fullPlan;
-  const plan: Plan = { ...whole, rounds: rounds ?? whole.rounds };
+  const plan: Plan = { ...whole, rounds: asked ?? whole.rounds };
   const directory = mkdtempSync(join(tmpdir(), 'simpul-bench-'));
   const note = (line: string) => void process.stderr.write(`${line}\n`);
   try {
@@ -244,10 +248,14 @@ export async function benchAuthorise({ quick, rounds, json, print }: BenchOption
     const kiosks = Math.max(...plan.kiosks) + (plan.disturbed ? 1 : 0);
     note(`making ${plan.cards} cards and ${kiosks} kiosks`);
     await makeFleet(site.fleet, { cards: plan.cards, kiosks });
-    const results = await measure(site, plan, delay, note);
-    const rows = rowsOf(plan, results);
-    if (json) for (const row of rows) print(jsonOf(row));
-    else printTable(rows, results, print);
+    const rounds = new Map<string, Figures[]>();
+    // What was measured is said, also when a later case fails.
+    await measure(site, plan, delay, rounds, note).finally(() => {
+      const results = new Map([...rounds].map(([name, figures]) => [name, middle(figures)]));
+      const rows = rowsOf(plan, results);
+      if (json) for (const row of rows) print(jsonOf(row));
+      else printTable(rows, results, print);
+    });
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }

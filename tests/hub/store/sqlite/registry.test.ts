@@ -1,4 +1,6 @@
 /** The registry remembers who takes part, gives each kiosk number once, and refuses rows that break a rule. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import Database from 'better-sqlite3';
 import { expect, onTestFinished, test } from 'vitest';
 import type { Tariff } from '../../../../hub/rules/tariffs.ts';
@@ -146,4 +148,18 @@ test('rows that break a rule are refused and change nothing', () => {
     expect(seen.tariffs()).toEqual([tariff]);
     expect(seen.kiosks()).toHaveLength(1);
   }
+});
+
+test('a command that finds the registry being written waits for its turn', async () => {
+  const path = ledgerPath();
+  newRegistry(path);
+  const script = `import Database from 'better-sqlite3';
+    const db = new Database(process.argv[1]);
+    db.exec('BEGIN IMMEDIATE');
+    console.log('held');
+    setTimeout(() => db.exec('COMMIT'), 300);`;
+  const other = spawn(process.execPath, ['--input-type=module', '--eval', script, path], { stdio: 'pipe' });
+  await once(other.stdout, 'data');
+  expect(newRegistry(path, false).cooperatives()).toEqual([cooperative]);
+  await once(other, 'exit');
 });
