@@ -36,7 +36,7 @@ interface Plan {
 
 const quickPlan: Plan = {
   rounds: 1,
-  turns: { warmMs: 2000, sliceMs: 700, slices: 3 },
+  turns: { warmMs: 1700, sliceMs: 700, slices: 3 },
   cards: 9_000,
   rawEntries: 20_000,
   kiosks: [500],
