@@ -1,7 +1,7 @@
 /** Alarms: one call writes the ledger's row, the log line and the counter. */
 import type { Logger } from 'pino';
+import { makeAllowance } from './allowance.ts';
 import type { HubMetrics } from './metrics.ts';
-import { alarmRows } from './store/alarmrows.ts';
 import type { Alarm } from './store/ledger.ts';
 
 /**
@@ -29,7 +29,7 @@ interface AlarmDeps {
 }
 
 export function makeAlarms({ now, write, metrics, log }: AlarmDeps): Alarms {
-  const mayWrite = alarmRows();
+  const mayWrite = makeAllowance();
   const echo = (kind: string, kiosk: string, detail: string): Alarm | null => {
     metrics.alarms.inc({ kind });
     const alarm = { at: now(), kind, kiosk, detail };

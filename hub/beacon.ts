@@ -16,8 +16,7 @@ export interface BeaconDeps {
 
 /**
  * Says that the hub is there and publishes each beacon as its ten seconds begin. Numbers (`n`) count what this hub
- * said to
- * all since it started, not per connection: both messages are retained.
+ * said to all since it started, not per connection: both messages are retained.
  * @returns stops and says goodbye; resolves when the goodbye was written.
  */
 export function startBeacon(deps: BeaconDeps, software: string): () => Promise<void> {

@@ -90,9 +90,8 @@ interface Pending {
 
 /**
  * Starts the configured reader program and keeps it running: a program that ends, falls silent, leaves a command
- * without
- * answer or talks nonsense is replaced after a back-off with full jitter. Each such event is one `fault`; cards then
- * present are `gone`, commands then open are answered empty.
+ * without answer or talks nonsense is replaced after a back-off with full jitter. Each such event is one `fault`;
+ * cards then present are `gone`, commands then open are answered empty.
  */
 export function openReader(deps: ReaderDeps, settings: ReaderCommand): Reader {
   return new ReaderHost(deps, settings);

@@ -20,8 +20,7 @@ export interface ToReader {
 
 /**
  * Reads one line from the kiosk; undefined when it is no command. By hand: the schema compiler takes longer to load
- * than
- * everything else in a reader program, and the kiosk is its own parent.
+ * than everything else in a reader program, and the kiosk is its own parent.
  */
 export function readToReader(line: string): ToReader | undefined {
   let value: Partial<Record<keyof ToReader, unknown>> | null;

@@ -36,8 +36,7 @@ export type ConnectVerdict =
 
 /**
  * Judges a CONNECT: client id = certificate name = kiosk, the certificate is the registry's current one, nothing
- * outlives
- * the connection but a will at the kiosk's own state. Judged on every connect, resumed TLS sessions included.
+ * outlives the connection but a will at the kiosk's own state. Judged on every connect, resumed TLS sessions included.
  */
 export function judgeConnect(connect: ConnectFacts, identity: Identity, known: KnownKiosk | undefined): ConnectVerdict {
   if (connect.clientId !== identity.name) return 'name-differs';

@@ -8,8 +8,8 @@ import type { KioskName } from '../../protocol/ids.ts';
 import type { KioskState } from '../../protocol/status.ts';
 import { notices, stateTopic } from '../../protocol/topics.ts';
 import type { RaiseAlarm } from '../alarms.ts';
+import { makeAllowance } from '../allowance.ts';
 import type { HubMetrics } from '../metrics.ts';
-import { alarmRows } from '../store/alarmrows.ts';
 import type { Kiosk, Registry } from '../store/registry.ts';
 import { type ConnectVerdict, judgeConnect, judgePublish, mayHear, maySubscribe } from './access.ts';
 import { BadVisits } from './door.ts';
@@ -75,7 +75,7 @@ class Hooks {
   readonly open = new Map<KioskName, BrokerClient>();
   /** How each connection that is still open came in, and what its CONNECT was found to be. */
   readonly incoming = new WeakMap<object, Incoming>();
-  readonly #mayLog = alarmRows();
+  readonly #mayLog = makeAllowance();
   readonly #verdicts = new WeakMap<Client, { verdict: ConnectVerdict; kiosk: Kiosk | undefined }>();
 
   constructor(deps: BrokerDeps) {

@@ -69,11 +69,10 @@ interface Lane {
 }
 
 /**
- * Handshakes of an address from which three brought no valid certificate within a minute go one at a time, and the next
- * one waits 250 ms unless this one turns out good. A stranger thus gets no more than four handshakes a second, while
- * a good
- * kiosk behind the same address (a market's router) still comes in. Until a certificate is seen nothing tells the two
- * apart, so the address is slowed and never shut.
+ * Handshakes of an address from which three brought no valid certificate within a minute go one at a time, and the
+ * next one waits 250 ms unless this one turns out good. A stranger thus gets no more than four handshakes a second,
+ * while a good kiosk behind the same address (a market's router) still comes in. Until a certificate is seen nothing
+ * tells the two apart, so the address is slowed and never shut.
  */
 export class SlowLanes {
   readonly #bad: BadVisits;

@@ -5,8 +5,8 @@ import { decode, type MessageKind } from '../../protocol/envelope.ts';
 import type { Refusal } from '../../protocol/refusals.ts';
 import { type Conversation, conversations, type RefusalNote, type UpBody } from '../../protocol/topics.ts';
 import type { RaiseAlarm } from '../alarms.ts';
+import { makeAllowance } from '../allowance.ts';
 import type { HubMetrics } from '../metrics.ts';
-import { alarmRows } from '../store/alarmrows.ts';
 import type { Kiosk } from '../store/registry.ts';
 import type { Answer, Session } from './session.ts';
 
@@ -59,7 +59,7 @@ export function refusalAnswer(code: Refusal, detail: string, replyTo: string | u
 
 export function makeRouter(deps: RouterDeps): Receive {
   const { operations, alarm, metrics, log, now } = deps;
-  const mayLog = alarmRows();
+  const mayLog = makeAllowance();
 
   function run<C extends Conversation>(session: Session, conversation: C, text: string): Started {
     const decoded = decode(conversations[conversation].up as MessageKind<UpBody<C>>, text);

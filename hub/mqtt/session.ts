@@ -55,11 +55,9 @@ export class Session {
   }
 
   /**
-   * Acknowledges one publish and answers it in one write; reads on only when the socket could take it, so that a
-   * kiosk that
-   * does not listen stalls itself and nobody else. The receipt is not kept for the kiosk: sessions are clean, and
-   * the kiosk
-   * asks again. Its PUBACK then finds nothing in the broker's store, which is no error there.
+   * Acknowledges one publish and answers it in one write; reads on only when the socket could take it, so that a kiosk
+   * that does not listen stalls itself and nobody else. The receipt is not kept for the kiosk: sessions are clean, and
+   * the kiosk asks again. Its PUBACK then finds nothing in the broker's store, which is no error there.
    */
   answer(ack: Ack | null, answer: Answer | null): void {
     const client = this.#client;

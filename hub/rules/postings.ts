@@ -26,8 +26,7 @@ const shareOf = (shares: readonly FeeShare[], to: CooperativeId) => shares.find(
 
 /**
  * One row a kind, legs in the order of TRUTH's table; the same account may stand twice there, as in the treasurer's
- * books.
- * Legs of zero rupiah are left out.
+ * books. Legs of zero rupiah are left out.
  */
 const table: { readonly [Kind in EntryKind]: (figures: Figures[Kind]) => readonly Leg[] } = {
   opening: ({ cooperative, member, amount }) => [

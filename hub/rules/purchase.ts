@@ -60,10 +60,9 @@ const stale = (age: number | null) =>
   age === null || age > FRESH_SECONDS || age < 0;
 
 /**
- * Checks in the order in which the first failure is the answer. First who speaks (is the card known, is it really
- * the card),
- * then what was said (does it fit this request), then when; only then whether this card, outlet and amount may pay: an
- * unproven tap learns nothing about a member, and a late one is `expired` for good whatever else holds.
+ * Checks in the order in which the first failure is the answer. First who speaks (is the card known, is it really the
+ * card), then what was said (does it fit this request), then when; only then whether this card, outlet and amount may
+ * pay: an unproven tap learns nothing about a member, and a late one is `expired` for good whatever else holds.
  */
 const checks: readonly Check[] = [
   { refusal: 'card-unknown', outcome: 'declined', fails: ({ card }) => card === null },
@@ -81,9 +80,8 @@ const checks: readonly Check[] = [
 ];
 
 /**
- * Judges an account sale. An approval still depends on its guards and on the bounds of the accounts, which the
- * ledger judges
- * inside the post: funds, card status, pause, day and cap are known for certain only there.
+ * Judges an account sale. An approval still depends on its guards and on the bounds of the accounts, which the ledger
+ * judges inside the post: funds, card status, pause, day and cap are known for certain only there.
  */
 export function judgePurchase(facts: PurchaseFacts): Verdict {
   for (const { refusal, outcome, fails } of checks) if (fails(facts)) return { refuse: refusal, outcome };

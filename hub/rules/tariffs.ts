@@ -88,8 +88,7 @@ function feeOf(tariff: Tariff, amount: bigint): bigint {
 
 /**
  * Splits a total by weights with the largest remainder method: each part is the exact share rounded down, and the
- * rupiah
- * left over go one each to the largest remainders, the earlier part first among equals.
+ * rupiah left over go one each to the largest remainders, the earlier part first among equals.
  * @returns parts in the order of the weights; they sum to the total.
  * @throws RangeError if the total or a weight is negative, or if there is a total and no weight.
  */

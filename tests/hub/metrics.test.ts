@@ -1,6 +1,6 @@
 /** The page of counters: what a monitoring system reads of a running hub, alarms first of all. */
 import { expect, test } from 'vitest';
-import { ALARMS_A_MINUTE } from '../../hub/store/alarmrows.ts';
+import { ALARMS_A_MINUTE } from '../../hub/allowance.ts';
 import { answerTo, join, publish } from './wire.ts';
 import { openWorld } from './world.ts';
 

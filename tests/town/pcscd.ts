@@ -12,10 +12,8 @@ const OPEN_MS = 10_000;
 
 /**
  * Without `quickack` Debian's vpcd takes 44 ms a command (Nagle's algorithm against delayed acknowledgement). Over
- * /run lies
- * a file system of our own: it hides the machine's readers and leaves nothing behind. The end of its input, thus
- * also the
- * death of the process that opened it, ends the shell, and the shell's death ends pcscd.
+ * /run lies a file system of our own: it hides the machine's readers and leaves nothing behind. The end of its input,
+ * thus also the death of the process that opened it, ends the shell, and the shell's death ends pcscd.
  */
 const KEEPER = `
   set -e

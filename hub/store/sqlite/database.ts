@@ -21,9 +21,8 @@ export function assertVersion(version: string): void {
 }
 
 /**
- * Writes once and checks that commits really wait for the disk. better-sqlite3 lowers `synchronous` at the first
- * write in
- * WAL mode while the pragma still reads FULL before it; only a look after a write tells.
+ * Writes once and checks that commits really wait for the disk. better-sqlite3 lowers `synchronous` at the first write
+ * in WAL mode while the pragma still reads FULL before it; only a look after a write tells.
  * @throws Error if the connection would acknowledge what a power cut can lose.
  */
 export function assertDurable(db: Database.Database): void {

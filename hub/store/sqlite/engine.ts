@@ -1,8 +1,8 @@
 /** Engine: makes each batch of requests one durable commit. Synchronous; it must be the file's only writer. */
 import Database from 'better-sqlite3';
+import { makeAllowance } from '../../allowance.ts';
 import type { Account } from '../../rules/accounts.ts';
 import type { EntryKind, Leg } from '../../rules/entries.ts';
-import { alarmRows } from '../alarmrows.ts';
 import type { Alarm, DecisionKey, LedgerCard, Line, Posting, PostRequest } from '../ledger.ts';
 import { type Books, openBooks } from './books.ts';
 import { openCards } from './cards.ts';
@@ -148,7 +148,7 @@ export function openEngine({ path, walPages = WAL_PAGES }: EngineOptions): Engin
   const decisions = openDecisions(db);
   const version = sql.version.get();
   let tidyAt = walPages;
-  let mayWrite = alarmRows();
+  let mayWrite = makeAllowance();
 
   const writeAlarm = ({ at, kind, kiosk, detail }: Alarm) => void sql.alarm.run(at, kind, kiosk, detail);
 
@@ -205,7 +205,7 @@ export function openEngine({ path, walPages = WAL_PAGES }: EngineOptions): Engin
       books.reload();
       cards.reload();
       decisions.reload();
-      mayWrite = alarmRows();
+      mayWrite = makeAllowance();
       if (!isolated(error)) throw error;
       if (batch.length > 1) return batch.flatMap((work) => apply([work]));
       return [{ kind: 'fault', message: error instanceof Error ? error.message : String(error) }];

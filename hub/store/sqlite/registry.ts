@@ -91,8 +91,7 @@ const PATIENCE_MS = 2000;
 
 /**
  * Opens the registry, or starts one. It has a file of its own: the ledger's engine must be the only writer of its
- * file, and
- * a registry can be restored, edited and handed over without touching the books.
+ * file, and a registry can be restored, edited and handed over without touching the books.
  * @throws Error if the file cannot be used or would not be durable; puts throw if a row breaks a rule, and change
  * nothing.
  */

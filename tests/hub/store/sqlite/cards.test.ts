@@ -1,8 +1,8 @@
 /** A card's slots fill once each, and its no-PIN limits are counted inside the post. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { ALARMS_A_MINUTE } from '../../../../hub/allowance.ts';
 import type { Guard } from '../../../../hub/rules/entries.ts';
-import { ALARMS_A_MINUTE } from '../../../../hub/store/alarmrows.ts';
 import { GAPS_MAX } from '../../../../hub/store/sqlite/cards.ts';
 import type { CardUid } from '../../../../protocol/ids.ts';
 import { newEngine, newFile } from './ledgerfile.ts';

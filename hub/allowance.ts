@@ -1,13 +1,13 @@
-/** Rows of alarms, and lines of the log that a kiosk causes: how many a minute, so that nobody can fill the disk. */
+/** Allowance: how many alarm rows and log lines a minute one kiosk may cause, so that nobody can fill the disk. */
 
-/** Rows a minute of one kind from one kiosk. */
+/** Rows or lines a minute of one kind from one kiosk. */
 export const ALARMS_A_MINUTE = 20;
 
 /**
  * Starts to count.
  * @returns to be asked before each row; false once its minute has had enough of this kind from this kiosk.
  */
-export function alarmRows(): (alarm: {
+export function makeAllowance(): (alarm: {
   readonly at: number;
   readonly kind: string;
   readonly kiosk: string;
