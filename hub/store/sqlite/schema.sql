@@ -1,4 +1,5 @@
 -- The ledger's tables. Nothing that was decided or posted is ever changed or deleted: triggers hold that wall.
+-- Checks name values with OR: for IN with more than two SQLite builds a temporary index again for each row it writes.
 
 CREATE TABLE IF NOT EXISTS meta (
   name  TEXT PRIMARY KEY,
@@ -20,7 +21,7 @@ CREATE TABLE IF NOT EXISTS account (
   cooperative TEXT NOT NULL,
   kind        TEXT NOT NULL,
   owner       TEXT NOT NULL,
-  bound       TEXT NOT NULL CHECK (bound IN ('credit', 'debit', 'free')),
+  bound       TEXT NOT NULL CHECK (bound = 'credit' OR bound = 'debit' OR bound = 'free'),
   balance     INTEGER NOT NULL,
   head        INTEGER NOT NULL,
   UNIQUE (cooperative, kind, owner),
@@ -34,7 +35,8 @@ CREATE TABLE IF NOT EXISTS entry (
   id          INTEGER PRIMARY KEY,
   key         INTEGER NOT NULL UNIQUE,
   hash        TEXT NOT NULL,
-  outcome     TEXT NOT NULL CHECK (outcome IN ('approved', 'declined', 'cancelled', 'expired')),
+  outcome     TEXT NOT NULL CHECK (
+    outcome = 'approved' OR outcome = 'declined' OR outcome = 'cancelled' OR outcome = 'expired'),
   reason      TEXT,
   at          INTEGER NOT NULL,
   date        TEXT NOT NULL,
@@ -68,7 +70,8 @@ CREATE TABLE IF NOT EXISTS leg (
 CREATE TABLE IF NOT EXISTS card (
   id          INTEGER PRIMARY KEY,
   uid         TEXT NOT NULL UNIQUE,
-  status      TEXT NOT NULL CHECK (status IN ('active', 'frozen', 'replaced', 'retired')),
+  status      TEXT NOT NULL CHECK (
+    status = 'active' OR status = 'frozen' OR status = 'replaced' OR status = 'retired'),
   key_version INTEGER NOT NULL,
   tmc         INTEGER NOT NULL,
   recent      TEXT NOT NULL,
