@@ -1,5 +1,5 @@
 /** The ledger over the SQLite engine in its worker: what queues there while one commit runs is the next batch. */
-import { Worker } from 'node:worker_threads';
+import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import type { Account } from '../../rules/accounts.ts';
 import { type Alarm, type Ledger, LedgerFault, type Line, type Posting, type TrialBalance } from '../ledger.ts';
 import { type Answers, answerAt, type Batch, Packer } from './batch.ts';
@@ -26,6 +26,8 @@ export interface WorkerOrder {
   readonly path: string;
   /** Requests in one commit at most. */
   readonly batchMax: number;
+  /** Calls come in here, answers go out. */
+  readonly port: MessagePort;
 }
 
 /** What it answers; number 0 says that the ledger is open. */
@@ -46,18 +48,24 @@ const QUEUE_MAX = 50_000;
 /** The worker as a table of open questions. */
 class Link {
   readonly #worker: Worker;
+  readonly #port: MessagePort;
   readonly #asked = new Map<number, Waiting>();
   #last = 0;
   #dead: string | null = null;
   #shut = false;
   readonly ready: Promise<void>;
 
-  constructor(workerData: WorkerOrder, died: (fault: LedgerFault) => void) {
-    this.#worker = new Worker(new URL('./worker.js', import.meta.url), { workerData });
+  constructor(workerData: Omit<WorkerOrder, 'port'>, died: (fault: LedgerFault) => void) {
+    const { port1, port2 } = new MessageChannel();
+    this.#port = port1;
+    const order = { workerData: { ...workerData, port: port2 }, transferList: [port2] };
+    this.#worker = new Worker(new URL('./worker.js', import.meta.url), order);
     this.ready = new Promise((resolve, reject) => this.#asked.set(0, { resolve: resolve as () => void, reject }));
-    this.#worker.on('message', (reply: Reply) => this.#settle(reply));
+    this.#port.on('message', (reply: Reply) => this.#settle(reply));
     const fail = (message: string) => {
       if (this.#dead !== null) return;
+      // What it answered before it ended still stands.
+      this.collect();
       this.#dead = message;
       for (const { reject } of this.#asked.values()) reject(new LedgerFault(message));
       this.#asked.clear();
@@ -72,6 +80,13 @@ class Link {
     this.#asked.delete(reply.id);
     if ('fault' in reply) waiting?.reject(new LedgerFault(reply.fault));
     else waiting?.resolve(reply.value as never);
+  }
+
+  /** Takes what the worker has answered by now; the event loop brings it only once per round. */
+  collect(): void {
+    for (let next = receiveMessageOnPort(this.#port); next !== undefined; next = receiveMessageOnPort(this.#port)) {
+      this.#settle(next.message as Reply);
+    }
   }
 
   /** Ends the worker once it has answered all it was asked; resolves when the file is closed. */
@@ -90,19 +105,22 @@ class Link {
     const id = this.#last;
     return new Promise<Value>((resolve, reject) => {
       this.#asked.set(id, { resolve, reject });
-      this.#worker.postMessage({ ...call, id });
+      this.#port.postMessage({ ...call, id });
     });
   }
 }
 
 interface Asker {
-  readonly resolve: (answer: Answer) => void;
+  /** Makes the value that was asked for; throws what the asker is to get instead. */
+  readonly read: (answer: Answer) => unknown;
+  readonly resolve: (value: never) => void;
   readonly reject: (fault: unknown) => void;
 }
 
 /**
- * Requests on their way to the worker. They leave in groups, without waiting for the commit that runs there: the event
- * loop sees the worker's answers only once per round, and a worker that waited for that round would stand still.
+ * Requests on their way to the worker. They leave in groups, without waiting for the commit that runs there: a worker
+ * that waited for the event loop's round would stand still. With each group the answers that are ready are taken in, so
+ * that kiosks need not wait for that round either, and requests stay in memory for less.
  */
 class Queue {
   readonly #link: Link;
@@ -118,13 +136,13 @@ class Queue {
     this.#groupMax = groupMax;
   }
 
-  push(work: Work): Promise<Answer> {
+  push<Value>(work: Work, read: (answer: Answer) => Value): Promise<Value> {
     if (this.#unanswered >= this.#max) {
       return Promise.reject(new LedgerFault('too many requests wait for the ledger; try again later', true));
     }
     return new Promise((resolve, reject) => {
       this.#packer.add(work);
-      this.#askers.push({ resolve, reject });
+      this.#askers.push({ read, resolve, reject });
       this.#unanswered += 1;
       if (this.#askers.length >= this.#groupMax) void this.#send();
       // After this round of the event loop, so that requests which arrived together share a message.
@@ -135,11 +153,12 @@ class Queue {
   async #send(): Promise<void> {
     const [packer, askers] = [this.#packer, this.#askers];
     if (askers.length === 0) return;
+    this.#link.collect();
     this.#packer = new Packer();
     this.#askers = [];
     try {
       const answers = await this.#link.ask<Answers>({ do: 'apply', batch: packer.batch() });
-      for (const [index, { resolve }] of askers.entries()) resolve(answerAt(answers, index));
+      for (const [index, asker] of askers.entries()) give(asker, answerAt(answers, index));
     } catch (error) {
       for (const { reject } of askers) reject(error);
     } finally {
@@ -148,16 +167,22 @@ class Queue {
   }
 }
 
-async function posting(answer: Promise<Answer>): Promise<Posting> {
-  const given = await answer;
-  if (given.kind === 'fault') throw new LedgerFault(given.message);
-  if (given.kind === 'done') throw new Error('a decision was answered as done');
-  return given;
+function give({ read, resolve, reject }: Asker, answer: Answer): void {
+  try {
+    resolve(read(answer) as never);
+  } catch (fault) {
+    reject(fault);
+  }
 }
 
-async function done(answer: Promise<Answer>): Promise<void> {
-  const given = await answer;
-  if (given.kind === 'fault') throw new LedgerFault(given.message);
+function posting(answer: Answer): Posting {
+  if (answer.kind === 'fault') throw new LedgerFault(answer.message);
+  if (answer.kind === 'done') throw new Error('a decision was answered as done');
+  return answer;
+}
+
+function done(answer: Answer): void {
+  if (answer.kind === 'fault') throw new LedgerFault(answer.message);
 }
 
 function trialBalance(path: string): Promise<TrialBalance> {
@@ -197,10 +222,10 @@ export async function openLedger({
   open = true;
   const queue = new Queue(link, queueMax, Math.min(GROUP_MAX, batchMax));
   return {
-    post: (request) => posting(queue.push({ do: 'post', request })),
-    cancel: (key, at) => posting(queue.push({ do: 'cancel', key, at })),
-    putCard: (card) => done(queue.push({ do: 'card', card })),
-    alarm: (alarm) => done(queue.push({ do: 'alarm', alarm })),
+    post: (request) => queue.push({ do: 'post', request }, posting),
+    cancel: (key, at) => queue.push({ do: 'cancel', key, at }, posting),
+    putCard: (card) => queue.push({ do: 'card', card }, done),
+    alarm: (alarm) => queue.push({ do: 'alarm', alarm }, done),
     alarms: (limit) => link.ask<readonly Alarm[]>({ do: 'alarms', limit }),
     balances: (accounts) => link.ask<readonly bigint[]>({ do: 'balances', accounts }),
     lines: (account, after, limit) => link.ask<readonly Line[]>({ do: 'lines', account, after, limit }),

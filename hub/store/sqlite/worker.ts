@@ -1,5 +1,5 @@
 /** Worker: a thin host for the engine, so that waiting for the disk never holds up the event loop of the hub. */
-import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { packAnswers, unpack } from './batch.ts';
 import { type Engine, openEngine } from './engine.ts';
 import type { Call, Reply, WorkerOrder } from './ledger.ts';
@@ -26,8 +26,7 @@ function gather(first: Apply, next: () => Call | undefined, max: number) {
   return { applies, after };
 }
 
-function host(port: NonNullable<typeof parentPort>): void {
-  const { path, batchMax } = workerData as WorkerOrder;
+function host({ path, batchMax, port }: WorkerOrder): void {
   const reply = (message: Reply) => port.postMessage(message);
   const engine = openEngine({ path });
   const queued = () => receiveMessageOnPort(port)?.message as Call | undefined;
@@ -70,4 +69,4 @@ function host(port: NonNullable<typeof parentPort>): void {
   reply({ id: 0, value: null });
 }
 
-if (parentPort !== null) host(parentPort);
+host(workerData as WorkerOrder);
