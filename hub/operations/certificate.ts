@@ -86,8 +86,10 @@ function provenAge(
   if (record.minute === 0) return holds(new Uint8Array(4)) ? 'no-beacon' : null;
   const current = Math.floor(now / 1000 / BEACON_SECONDS);
   // The newest beacon that can have been used comes first: a tap is mostly a second old.
-  const slots = slotsOfMinute(record.minute).sort((a, b) => Math.abs(current - a) - Math.abs(current - b));
-  const used = slots.find((slot) => holds(vault.beacon(slot)));
+  const slots = slotsOfMinute(record.minute).reverse();
+  const used =
+    slots.find((slot) => slot <= current && holds(vault.beacon(slot))) ??
+    slots.find((slot) => slot > current && holds(vault.beacon(slot)));
   // To the millisecond: rounded to 60 s, a certificate would live on when the card's pause at this kiosk is over, and
   // one tap could be charged twice.
   return used === undefined ? null : now / 1000 - used * BEACON_SECONDS;

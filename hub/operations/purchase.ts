@@ -76,14 +76,14 @@ function reply(deps: PurchaseDeps, kiosk: Kiosk, seq: number, posting: Posting):
 }
 
 export function makePurchase(deps: PurchaseDeps): Operation<'purchase'> {
-  return async (request) => {
+  // Not async: that would keep the whole request in memory until its commit.
+  return (request) => {
     const { kiosk } = request;
     const { kiosk: no, seq } = request.body;
     if (no !== kiosk.no) {
-      return { refusal: 'not-yours', detail: `request of kiosk number ${no}`, alarm: 'pair-foreign' };
+      const detail = `request of kiosk number ${no}`;
+      return Promise.resolve({ refusal: 'not-yours', detail, alarm: 'pair-foreign' });
     }
-    const posting = deps.ledger.post(draft(deps, request));
-    // Not awaited here: that would keep the whole request in memory until its commit.
-    return posting.then((given) => reply(deps, kiosk, seq, given));
+    return deps.ledger.post(draft(deps, request)).then((posting) => reply(deps, kiosk, seq, posting));
   };
 }
