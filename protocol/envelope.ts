@@ -24,12 +24,16 @@ const envelopeOf = <Body extends TSchema>(body: Body) =>
     body,
   });
 
-/** What surrounds a body. */
-export interface Envelope<Body> {
+/** What stands around a body. */
+export interface Head {
   readonly id: string;
   readonly at: number;
   readonly n: number;
-  readonly replyTo?: string;
+  readonly replyTo?: string | undefined;
+}
+
+/** A message as it is read. */
+export interface Envelope<Body> extends Head {
   readonly body: Body;
 }
 
@@ -57,10 +61,25 @@ export function encode<Body>(envelope: Envelope<Body>): string {
   return encodeAround(envelope, JSON.stringify(envelope.body));
 }
 
+/** What `encode` writes before a body. Ids are of letters that need no escaping. */
+function headText({ id, at, n, replyTo }: Head): string {
+  const answers = replyTo === undefined ? '' : `,"replyTo":"${replyTo}"`;
+  return `{"v":${PROTOCOL_VERSION},"id":"${id}","at":${at},"n":${n}${answers},"body":`;
+}
+
 /** JSON text of a message around a body that is JSON text already and must stay so to the byte. */
-export function encodeAround({ id, at, n, replyTo }: Omit<Envelope<unknown>, 'body'>, body: string): string {
-  const head = JSON.stringify({ v: PROTOCOL_VERSION, id, at, n, replyTo });
-  return `${head.slice(0, -1)},"body":${body}}`;
+export function encodeAround(head: Head, body: string): string {
+  return `${headText(head)}${body}}`;
+}
+
+/**
+ * JSON text of the body of a message that was read from this text: as it stands there, if its head is written as
+ * `encode` writes it, otherwise written anew. Two messages with the same text have the same body.
+ * @throws RangeError if unknown fields nest beyond what can be written.
+ */
+export function bodyText(message: Envelope<unknown>, text: string): string {
+  const head = headText(message);
+  return text.startsWith(head) ? text.slice(head.length, -1) : JSON.stringify(message.body);
 }
 
 /** Reads a message of a kind. Unknown fields are ignored, an unknown major version is refused. */

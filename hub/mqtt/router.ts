@@ -1,7 +1,7 @@
 /** Routes what kiosks say to operations, in the order in which each said it; every failure becomes an answer. */
 import { hash } from 'node:crypto';
 import type { Logger } from 'pino';
-import { decode, type MessageKind } from '../../protocol/envelope.ts';
+import { bodyText, decode, type Envelope, type MessageKind } from '../../protocol/envelope.ts';
 import type { Refusal } from '../../protocol/refusals.ts';
 import { type Conversation, conversations, type RefusalNote, type UpBody } from '../../protocol/topics.ts';
 import type { RaiseAlarm } from '../alarms.ts';
@@ -26,7 +26,7 @@ export interface Request<C extends Conversation> {
 /**
  * Runs one conversation. All work up to the ledger's post happens before the first await: the router starts requests in
  * the order of arrival, and so they are posted in that order, without waiting for each other's commit.
- * @throws (rejects) on faults, which the router answers with `hub-busy`.
+ * @throws (or rejects) on faults, which the router answers with `hub-busy`.
  */
 export type Operation<C extends Conversation> = (request: Request<C>) => Promise<Reply>;
 export type Operations = { readonly [C in Conversation]: Operation<C> };
@@ -73,10 +73,10 @@ export function makeRouter(deps: RouterDeps): Receive {
       if (line) log.warn({ kiosk: name, n, missing }, 'messages of this connection are missing');
     }
     const { body } = decoded.message;
-    const bodyHash = hashOf(body);
+    const bodyHash = hashOf(decoded.message, text);
     if (bodyHash === null) return { id, reply: refused('message-malformed', 'nested too deeply') };
     const operation = operations[conversation] as Operation<C>;
-    return { id, reply: operation({ kiosk: session.kiosk, body, hash: bodyHash }) };
+    return { id, reply: attempt(() => operation({ kiosk: session.kiosk, body, hash: bodyHash })) };
   }
 
   return (session, conversation, text, respond) => {
@@ -111,9 +111,9 @@ export function makeRouter(deps: RouterDeps): Receive {
 }
 
 /** First 16 bytes of SHA-256 over a body's JSON text, hex; null if unknown fields nest beyond what can be written. */
-function hashOf(body: unknown): string | null {
+function hashOf(message: Envelope<unknown>, text: string): string | null {
   try {
-    return hash('sha256', JSON.stringify(body), 'hex').slice(0, 32);
+    return hash('sha256', bodyText(message, text), 'hex').slice(0, 32);
   } catch {
     return null;
   }
@@ -122,6 +122,14 @@ function hashOf(body: unknown): string | null {
 interface Started {
   readonly id: string | undefined;
   readonly reply: Promise<Reply>;
+}
+
+function attempt(operation: () => Promise<Reply>): Promise<Reply> {
+  try {
+    return operation();
+  } catch (fault) {
+    return Promise.reject(fault);
+  }
 }
 
 async function refused(refusal: Refusal, detail: string): Promise<Reply> {

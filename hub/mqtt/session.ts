@@ -72,8 +72,8 @@ export class Session {
     const subscription = this.#client.subscriptions[this.#filter];
     if (subscription === undefined) return null;
     this.#said++;
-    const head = { id: `${this.#mark}-${this.#said.toString(36)}`, at: this.#now(), n: this.#said };
-    const payload = encodeAround(replyTo === undefined ? head : { ...head, replyTo }, body);
+    const id = `${this.#mark}-${this.#said.toString(36)}`;
+    const payload = encodeAround({ id, at: this.#now(), n: this.#said, replyTo }, body);
     return answerFrame(ack, this.#topic(name), payload, subscription.qos === 0 ? null : this.#packetId());
   }
 
