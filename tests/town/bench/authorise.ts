@@ -36,9 +36,9 @@ interface Plan {
 
 const quickPlan: Plan = {
   rounds: 1,
-  turns: { warmMs: 1700, sliceMs: 700, slices: 3 },
+  turns: { warmMs: 1600, sliceMs: 650, slices: 3 },
   cards: 9_000,
-  rawEntries: 20_000,
+  rawEntries: 16_000,
   kiosks: [500],
   kinds: ['hub', 'echo'],
   delays: [false],

@@ -1,9 +1,10 @@
 /** The asking side, a process of its own: mints requests from the live beacon and asks them from many kiosks. */
 import { readFileSync } from 'node:fs';
 import { hubPaths } from '../../../hub/config.ts';
+import type { Beacon } from '../../../protocol/status.ts';
 import { BEACON_TOPIC, dnTopic, kioskFilters } from '../../../protocol/topics.ts';
 import { kioskName, readPapers } from './fleet.ts';
-import { firstMessage, type Load, type LoadKiosk, type LoadPacket, openLoad, publishPacket } from './load.ts';
+import { type Load, type LoadKiosk, type LoadPacket, openLoad, publishPacket } from './load.ts';
 import { openMint } from './mint.ts';
 
 export interface LoadOrder {
@@ -17,8 +18,8 @@ export interface LoadOrder {
   readonly requests: number;
 }
 
-/** What the parent says: measure, warm up (the same without counting latencies), stop, or sum up and end. */
-export type LoadWord = 'measure' | 'warm' | 'pause' | 'finish';
+/** What the parent says: mint, measure, warm up (the same without counting latencies), stop, or sum up and end. */
+export type LoadWord = 'mint' | 'measure' | 'warm' | 'pause' | 'finish';
 
 export interface LoadReport {
   readonly p50Ms: number;
@@ -44,29 +45,39 @@ function echoes(kiosks: number, example: string, answerTopic: (index: number) =>
   });
 }
 
-async function prepare(order: LoadOrder): Promise<Load> {
+interface Prepared {
+  readonly load: Load;
+  /** Mints from the newest beacon: a certificate is good for a minute, which joining a thousand kiosks can take. */
+  readonly mint: () => void;
+}
+
+async function prepare(order: LoadOrder): Promise<Prepared> {
   const { directory, port, secure, kiosks, echo, requests } = order;
   const ca = readFileSync(hubPaths(directory).ca, 'utf8');
   const papers = readPapers(directory);
   const mint = openMint(directory, echo ? 1 : kiosks);
-  const kiosk = (index: number, packets: readonly LoadPacket[]): LoadKiosk => {
+  const fleet = Array.from({ length: kiosks }, (_, index): LoadKiosk => {
     const name = kioskName(index);
     const cert = papers.certificates[name];
     if (cert === undefined) throw new Error(`kiosk ${name} has no certificate`);
     const filters = echo ? [dnTopic(name, 'purchase')] : kioskFilters(name);
-    return { name, filters, packets, tls: secure ? { key: papers.key, cert } : null };
+    return { name, filters, tls: secure ? { key: papers.key, cert } : null };
+  });
+  let beacon: Buffer | null = null;
+  const load = await openLoad({ port, ca }, fleet, (topic, payload) => {
+    if (echo) return 'echo';
+    if (topic === BEACON_TOPIC) beacon = payload;
+    return topic.includes('/dn/') ? ending(payload) : null;
+  });
+  const newest = (): Beacon => {
+    if (beacon === null) throw new Error('the hub published no beacon');
+    return (JSON.parse(beacon.toString()) as { body: Beacon }).body;
   };
-  const beacon = async () => {
-    const text = await firstMessage({ port, ca }, kiosk(0, []), BEACON_TOPIC);
-    return (JSON.parse(text) as { body: { slot: number; value: string } }).body;
-  };
-  const all = echo
-    ? echoes(kiosks, mint.example(), (index) => dnTopic(kioskName(index), 'purchase'))
-    : mint.packets(await beacon(), requests);
-  const fleet = all.map((packets, index) => kiosk(index, packets));
-  return openLoad({ port, ca }, fleet, (topic, payload) =>
-    echo ? 'echo' : topic.includes('/dn/') ? ending(payload) : null,
-  );
+  const packets = () =>
+    echo
+      ? echoes(kiosks, mint.example(), (index) => dnTopic(kioskName(index), 'purchase'))
+      : mint.packets(newest(), requests);
+  return { load, mint: () => load.supply(packets()) };
 }
 
 function sumUp(load: Load): LoadReport {
@@ -80,11 +91,14 @@ function sumUp(load: Load): LoadReport {
   };
 }
 
-const load = await prepare(JSON.parse(process.argv[2] ?? '') as LoadOrder);
+const { load, mint } = await prepare(JSON.parse(process.argv[2] ?? '') as LoadOrder);
 process.on('message', async (word: LoadWord) => {
   if (word === 'measure' || word === 'warm') load.go(word === 'measure');
   else if (word === 'pause') process.send?.(await load.pause());
-  else {
+  else if (word === 'mint') {
+    mint();
+    process.send?.('minted');
+  } else {
     load.close();
     process.send?.(sumUp(load), () => process.disconnect());
   }

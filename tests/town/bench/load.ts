@@ -10,12 +10,11 @@ export interface LoadPacket {
   readonly repeat: boolean;
 }
 
-/** Everything one kiosk needs to join and what it will say, in order. */
+/** Everything one kiosk needs to join. */
 export interface LoadKiosk {
   readonly name: string;
   /** Topics this kiosk subscribes to. */
   readonly filters: readonly string[];
-  readonly packets: readonly LoadPacket[];
   readonly tls: { readonly key: string; readonly cert: string } | null;
 }
 
@@ -31,6 +30,8 @@ export interface Slice {
 }
 
 export interface Load {
+  /** Gives each kiosk, in their order, what it will say. */
+  supply(packets: readonly (readonly LoadPacket[])[]): void;
   /** Lets every kiosk ask one request after another until `pause`. @param measured whether its latencies count. */
   go(measured: boolean): void;
   /** Asks nothing more; resolves when everything under way was answered. */
@@ -92,6 +93,7 @@ class Frames {
 interface Runner {
   readonly kiosk: LoadKiosk;
   readonly socket: Socket;
+  packets: readonly LoadPacket[];
   next: number;
   sentAt: number;
   hear: (topic: string, payload: Buffer) => void;
@@ -106,9 +108,9 @@ function dial({ port, ca }: Target, { tls }: LoadKiosk): Socket {
 }
 
 /** Connects and subscribes one kiosk. */
-function join(target: Target, kiosk: LoadKiosk, hear: Runner['hear'] = () => undefined): Promise<Runner> {
+function join(target: Target, kiosk: LoadKiosk, hear: Runner['hear']): Promise<Runner> {
   const socket = dial(target, kiosk);
-  const runner: Runner = { kiosk, socket, next: 0, sentAt: 0, hear };
+  const runner: Runner = { kiosk, socket, packets: [], next: 0, sentAt: 0, hear };
   const frames = new Frames();
   return new Promise((resolve, reject) => {
     socket.once('error', reject);
@@ -141,25 +143,11 @@ function leave({ socket }: Runner): void {
   socket.destroy();
 }
 
-/** Joins as this kiosk until the first message of a topic arrives; returns its text. */
-export async function firstMessage(target: Target, kiosk: LoadKiosk, topic: string): Promise<string> {
-  let found: (text: string) => void = () => undefined;
-  const message = new Promise<string>((resolve) => {
-    found = resolve;
-  });
-  const runner = await join(target, kiosk, (name, payload) => {
-    if (name === topic) found(payload.toString());
-  });
-  const text = await message;
-  leave(runner);
-  return text;
-}
-
 /** Joins the kiosks, a few at a time: a listener's backlog is short. */
-async function joinAll(target: Target, kiosks: readonly LoadKiosk[]): Promise<Runner[]> {
+async function joinAll(target: Target, kiosks: readonly LoadKiosk[], hear: Runner['hear']): Promise<Runner[]> {
   const runners: Runner[] = [];
   for (let at = 0; at < kiosks.length; at += 50) {
-    runners.push(...(await Promise.all(kiosks.slice(at, at + 50).map((kiosk) => join(target, kiosk)))));
+    runners.push(...(await Promise.all(kiosks.slice(at, at + 50).map((kiosk) => join(target, kiosk, hear)))));
   }
   return runners;
 }
@@ -173,7 +161,8 @@ export async function openLoad(
   kiosks: readonly LoadKiosk[],
   ending: (topic: string, payload: Buffer) => string | null,
 ): Promise<Load> {
-  const runners = await joinAll(target, kiosks);
+  // What comes while they join, the beacon, answers nothing.
+  const runners = await joinAll(target, kiosks, ending);
   const outcomes = new Map<string, number>();
   const latencies: number[] = [];
   let repeats = 0;
@@ -194,7 +183,7 @@ export async function openLoad(
   }
 
   function send(runner: Runner): void {
-    const packet = runner.kiosk.packets[runner.next];
+    const packet = runner.packets[runner.next];
     // With one kiosk fewer it would be another load.
     if (packet === undefined) {
       stop(true);
@@ -210,7 +199,7 @@ export async function openLoad(
     const name = ending(topic, payload);
     if (name === null) return;
     under -= 1;
-    if (runner.kiosk.packets[runner.next - 1]?.repeat === true) repeats += 1;
+    if (runner.packets[runner.next - 1]?.repeat === true) repeats += 1;
     else outcomes.set(name, (outcomes.get(name) ?? 0) + 1);
     if (going) {
       answered += 1;
@@ -228,6 +217,9 @@ export async function openLoad(
     runner.hear = (topic, payload) => hear(runner, topic, payload);
   }
   return {
+    supply(packets) {
+      for (const [index, runner] of runners.entries()) runner.packets = packets[index] ?? [];
+    },
     go(counts) {
       going = true;
       measured = counts;
@@ -252,14 +244,13 @@ export async function openLoad(
   };
 }
 
-/** Joins as this kiosk, repeats its first packet, so many under way at once, and hangs up or is hung up on. */
+/** Joins as this kiosk, repeats a packet, so many under way at once, and hangs up or is hung up on. */
 export async function flood(
   target: Target,
   kiosk: LoadKiosk,
+  packet: Buffer,
   { unanswered, messages }: { readonly unanswered: number; readonly messages: number },
 ): Promise<void> {
-  const [packet] = kiosk.packets;
-  if (packet === undefined) throw new Error(`${kiosk.name} has nothing to say`);
   let left = messages;
   let over: () => void = () => undefined;
   const ended = new Promise<void>((resolve) => {
@@ -268,12 +259,12 @@ export async function flood(
   const runner = await join(target, kiosk, (topic) => {
     if (!topic.includes('/dn/')) return;
     left -= 1;
-    if (left > 0) runner.socket.write(packet.bytes);
+    if (left > 0) runner.socket.write(packet);
     else over();
   });
   runner.socket.removeAllListeners('close');
   runner.socket.once('close', over);
-  for (let sent = 0; sent < unanswered; sent += 1) runner.socket.write(packet.bytes);
+  for (let sent = 0; sent < unanswered; sent += 1) runner.socket.write(packet);
   await ended;
   leave(runner);
 }

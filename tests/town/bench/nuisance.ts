@@ -25,8 +25,7 @@ const foreign = publishPacket(upTopic(kioskName(0), 'purchase'), 'x'.repeat(900)
 const kiosk: LoadKiosk = {
   name,
   filters: kioskFilters(name),
-  packets: [{ bytes: foreign, repeat: false }],
   tls: secure ? { key: papers.key, cert } : null,
 };
 const ca = readFileSync(hubPaths(directory).ca, 'utf8');
-for (;;) await flood({ port, ca }, kiosk, { unanswered: UNANSWERED, messages: VISIT });
+for (;;) await flood({ port, ca }, kiosk, foreign, { unanswered: UNANSWERED, messages: VISIT });

@@ -54,6 +54,7 @@ const isSlice = (m: unknown): m is Slice => has(m, 'answered');
 const isReport = (m: unknown): m is LoadReport => has(m, 'outcomes');
 const isRaw = (m: unknown): m is RawReport => has(m, 'entries');
 const isReady = (m: unknown): m is 'ready' => m === 'ready';
+const isMinted = (m: unknown): m is 'minted' => m === 'minted';
 
 let runs = 0;
 const freshPlace = ({ directory }: Site) => {
@@ -167,6 +168,8 @@ export async function runTogether(
   const children: Child[] = [];
   try {
     const teams = await Promise.all(orders.map((order) => assemble(site, order, children)));
+    for (const { load } of teams) load.say('mint');
+    await Promise.all(teams.map(({ load }) => load.next(isMinted)));
     for (const team of teams) await turn(team, 'warm', warmMs);
     let able = teams;
     for (let round = 0; round < slices; round += 1) {
