@@ -48,7 +48,7 @@ function echoes(kiosks: number, example: string, answerTopic: (index: number) =>
 interface Prepared {
   readonly load: Load;
   /** Mints from the newest beacon: a certificate is good for a minute, which joining a thousand kiosks can take. */
-  readonly mint: () => void;
+  readonly mint: () => Promise<void>;
 }
 
 async function prepare(order: LoadOrder): Promise<Prepared> {
@@ -63,21 +63,30 @@ async function prepare(order: LoadOrder): Promise<Prepared> {
     const filters = echo ? [dnTopic(name, 'purchase')] : kioskFilters(name);
     return { name, filters, tls: secure ? { key: papers.key, cert } : null };
   });
-  let beacon: Buffer | null = null;
+  let beacon: Uint8Array = new Uint8Array();
+  let come: () => void = () => undefined;
+  const first = new Promise<void>((resolve) => {
+    come = resolve;
+  });
   const load = await openLoad({ port, ca }, fleet, (topic, payload) => {
     if (echo) return 'echo';
-    if (topic === BEACON_TOPIC) beacon = payload;
+    if (topic === BEACON_TOPIC) {
+      beacon = payload;
+      come();
+    }
     return topic.includes('/dn/') ? ending(payload) : null;
   });
-  const newest = (): Beacon => {
-    if (beacon === null) throw new Error('the hub published no beacon');
-    return (JSON.parse(beacon.toString()) as { body: Beacon }).body;
+  const newest = async () => {
+    await first;
+    return (JSON.parse(Buffer.from(beacon).toString()) as { body: Beacon }).body;
   };
-  const packets = () =>
-    echo
+  const mintAll = async () => {
+    const packets = echo
       ? echoes(kiosks, mint.example(), (index) => dnTopic(kioskName(index), 'purchase'))
-      : mint.packets(newest(), requests);
-  return { load, mint: () => load.supply(packets()) };
+      : mint.packets(await newest(), requests);
+    load.supply(packets);
+  };
+  return { load, mint: mintAll };
 }
 
 function sumUp(load: Load): LoadReport {
@@ -96,7 +105,7 @@ process.on('message', async (word: LoadWord) => {
   if (word === 'measure' || word === 'warm') load.go(word === 'measure');
   else if (word === 'pause') process.send?.(await load.pause());
   else if (word === 'mint') {
-    mint();
+    await mint();
     process.send?.('minted');
   } else {
     load.close();
