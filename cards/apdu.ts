@@ -39,7 +39,7 @@ export const OK = 0x9100;
 export const MORE = 0x91af;
 export const ISO_OK = 0x9000;
 /** Read_Sig ends with this instead of 9100. */
-const SIGNATURE_OK = 0x9190;
+export const SIGNATURE_OK = 0x9190;
 
 /** Whether a conversation may go on after this status. */
 export function goesOn(status: number): boolean {

@@ -33,6 +33,8 @@ export const commands = {
   setConfiguration: { ins: 0x5c, header: 1, mode: 'full' },
   createTransactionMacFile: { ins: 0xce, header: 5, mode: 'full' },
   deleteFile: { ins: 0xdf, header: 1, mode: 'mac' },
+  getFileIds: { ins: 0x6f, header: 0, mode: 'mac' },
+  readSignature: { ins: 0x3c, header: 1, mode: 'plain' },
 } as const satisfies Record<string, Command>;
 
 /** A number as cards write it: little-endian, `length` bytes. */

@@ -25,7 +25,17 @@ export type Reason =
   /** The card delays authentications after failed ones: wait. */
   | 'delay'
   /** A card without our application. */
-  | 'not-ours';
+  | 'not-ours'
+  /** The purse does not hold the amount. */
+  | 'short'
+  /** The maker's signature is not over this UID. */
+  | 'not-genuine'
+  /** Key 0 is still the factory's: whoever listens would learn every key that is written under it. */
+  | 'not-prepared'
+  /** The card has made transactions: what it holds is not set anew. */
+  | 'in-use'
+  /** A key, or a counter file, of a version that is neither the factory's nor ours to replace. */
+  | 'other-version';
 
 export interface Failure {
   readonly ok: false;
@@ -69,8 +79,8 @@ export interface Question {
   readonly protection: Protection;
   readonly header: Uint8Array;
   readonly data?: Uint8Array;
-  /** Length that the layout gives the reply's data. */
-  readonly replyLength: number;
+  /** Length that the layout gives the reply's data; null for a list of any length. */
+  readonly replyLength: number | null;
   /**
    * Outcome of the script if this command gets no reply with a valid MAC. An error status has none, so it is no proof
    * either (CARDS section 3.4).
@@ -96,7 +106,7 @@ export function* ask(session: Session, question: Question): Script<Answer | Fail
   if (!goesOn(response.status)) return failure(at, 'refused', otherwise, response.status);
   const plain = unwrap(session, protection, response);
   if (plain === null) return failure(at, 'garbled', otherwise, response.status);
-  if (plain.length !== question.replyLength) {
+  if (question.replyLength !== null && plain.length !== question.replyLength) {
     return failure(at, 'garbled', question.proven ?? otherwise, response.status);
   }
   return { ok: true, data: plain, session: advance(session) };

@@ -1,6 +1,7 @@
 /** Plays the till's conversations with a card and says what they came to. */
-import { type AccountIntent, account } from '../cards/account.ts';
+
 import { look } from '../cards/look.ts';
+import { account, type PaymentIntent } from '../cards/payment.ts';
 import { type Failure, play } from '../cards/script.ts';
 import type { KioskNo, KioskSeq } from '../protocol/ids.ts';
 import { minuteOfSlot } from '../protocol/status.ts';
@@ -34,7 +35,7 @@ export async function pay(deps: TapDeps, { sale, card, slot, beacon }: Effect & 
   } as const;
   const { record, tmri } = deps.cardKeys.sign(card.uid, deed, beacon);
   let intent: Intent | null = null;
-  const journal = (seen: AccountIntent): void => {
+  const journal = (seen: PaymentIntent): void => {
     const written = intentOf(card.uid, key.tmacKeyVersion, { record, tmri }, seen);
     deps.journal(sale.seq, written);
     // From here on the commit may be on its way to the card.
@@ -85,6 +86,13 @@ function trouble({ reason }: Failure): CardTrouble {
     case 'wrong-key':
     case 'delay':
       return { kind: reason };
+    // Only conversations that the account sale is not part of end so.
+    case 'short':
+    case 'not-genuine':
+    case 'not-prepared':
+    case 'in-use':
+    case 'other-version':
+      return { kind: 'refused' };
   }
 }
 
@@ -92,7 +100,7 @@ function intentOf(
   uid: string,
   keyVersion: number,
   ours: { record: Uint8Array; tmri: Uint8Array },
-  seen: AccountIntent,
+  seen: PaymentIntent,
 ): Intent {
   return {
     uid,

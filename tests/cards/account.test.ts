@@ -1,9 +1,9 @@
 /** The account sale against the emulated card: certificate, journal, and the right outcome wherever it breaks. */
 import { cmac } from '@noble/ciphers/aes.js';
 import { describe, expect, test } from 'vitest';
-import { type AccountDone, type AccountIntent, account, accountCommands } from '../../cards/account.ts';
 import { LIGHT } from '../../cards/layout.ts';
 import { look } from '../../cards/look.ts';
+import { account, coveredCommands, type PaymentDone, type PaymentIntent } from '../../cards/payment.ts';
 import { buildRecord, buildTmri, type Deed, proof } from '../../cards/record.ts';
 import { type Failure, play } from '../../cards/script.ts';
 import { previousTmri, tmv, transactionInput, transactionKeys } from '../../cards/tmac.ts';
@@ -22,23 +22,23 @@ const key1 = KEYS.debit;
 const rndA = new Uint8Array(16).fill(0x5c);
 
 interface Sale {
-  readonly result: AccountDone | Failure;
+  readonly result: PaymentDone | Failure;
   readonly sent: readonly Uint8Array[];
   /** How many APDUs had been answered when the journal was asked, and what it was told. */
-  readonly journal: readonly { readonly after: number; readonly intent: AccountIntent }[];
+  readonly journal: readonly { readonly after: number; readonly intent: PaymentIntent }[];
 }
 
 async function sell(card: Card, trouble?: Trouble, key = key1): Promise<Sale> {
   const reader = field(card);
   reader.insert(trouble);
   const sent: Uint8Array[] = [];
-  const journal: { after: number; intent: AccountIntent }[] = [];
+  const journal: { after: number; intent: PaymentIntent }[] = [];
   const order = {
     key1: key,
     rndA,
     record,
     tmri,
-    journal: (intent: AccountIntent) => journal.push({ after: sent.length, intent }),
+    journal: (intent: PaymentIntent) => journal.push({ after: sent.length, intent }),
   };
   const result = await play(account(order), (apdu) => {
     sent.push(apdu);
@@ -58,7 +58,7 @@ function newest(card: Card): string {
   return file?.kind === 'cyclic' ? hex(file.records.at(-1) ?? new Uint8Array()) : '';
 }
 
-function done({ result }: Sale): AccountDone {
+function done({ result }: Sale): PaymentDone {
   if (!result.ok) throw new Error(`the sale failed: ${JSON.stringify(result)}`);
   return result;
 }
@@ -91,7 +91,7 @@ describe('an account sale on the card', () => {
   test('is certified over its typed command list, and names the reader id before', async () => {
     const sale = done(await sell(anyCard()));
     const keys = transactionKeys(KEYS.tmac, UID, sale.tmc);
-    const commands = accountCommands({ record, tmri }, sale);
+    const commands = coveredCommands({ record, tmri }, sale, 0n);
     expect(hex(tmv(keys, transactionInput(commands)))).toBe(hex(sale.tmv));
     const last: Deed = { kind: 'personalise', amount: 0n, kioskNo: 1, kioskSeq: 4, minute: 0 };
     const lastTmri = buildTmri(last, proof(WITNESS, UID, last, new Uint8Array(4)));

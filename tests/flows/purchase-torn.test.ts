@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, type TestContext, test } from 'vitest';
-import { account } from '../../cards/account.ts';
+import { account } from '../../cards/payment.ts';
 import { buildRecord, buildTmri, type Deed, proof } from '../../cards/record.ts';
 import { play } from '../../cards/script.ts';
 import type { Account } from '../../hub/rules/accounts.ts';

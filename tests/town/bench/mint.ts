@@ -1,6 +1,6 @@
 /** Mints account sales as tapped cards and kiosks make them, many at once, from the hub's live beacon. */
 import { randomBytes } from 'node:crypto';
-import { accountCommands } from '../../../cards/account.ts';
+import { coveredCommands } from '../../../cards/payment.ts';
 import { buildRecord, buildTmri, type Deed, proof } from '../../../cards/record.ts';
 import { tmv, transactionInput, transactionKeys } from '../../../cards/tmac.ts';
 import { hubPaths } from '../../../hub/config.ts';
@@ -71,7 +71,7 @@ export function openMint(directory: string, kiosks: number): Mint {
     const signed = proof(seller.witness, uid, deed, Buffer.from(beacon.value, 'hex'));
     const order = { record: buildRecord(deed, signed), tmri: buildTmri(deed, signed) };
     const intent = { before: BEFORE, records: randomBytes(64), opening: 0n, encTmri: randomBytes(16) };
-    const commands = accountCommands(order, intent);
+    const commands = coveredCommands(order, intent, 0n);
     const certificate = Buffer.from(tmv(transactionKeys(key, uid, tmc), transactionInput(commands))).toString('hex');
     const claim = {
       uid: card.uid,

@@ -1,0 +1,83 @@
+/** How a conversation is opened: our application selected, a key proven on both sides, and commands outside a session. */
+import { ISO_OK, MORE, native, OK, parseResponse, select } from './apdu.ts';
+import { commands } from './commands.ts';
+import { LIGHT } from './layout.ts';
+import { type Failure, failure, type Script } from './script.ts';
+import { answerChallenge, openFirst, type Session } from './session.ts';
+
+const NOT_FOUND = 0x6a82;
+const AUTHENTICATION_ERROR = 0x91ae;
+const AUTHENTICATION_DELAY = 0x91ad;
+
+/** A key of this card and the place where it lies. */
+export interface HeldKey {
+  /** 0 to 4. */
+  readonly no: number;
+  /** 16 bytes. */
+  readonly key: Uint8Array;
+}
+
+/** The answer to a command outside a session: nothing proves it. */
+export interface Said {
+  readonly ok: true;
+  readonly data: Uint8Array;
+}
+
+/** One command outside a session, which must end with this status. */
+export function* plain(at: string, apdu: Uint8Array, wanted: number): Script<Said | Failure> {
+  const [reply] = yield [apdu];
+  const response = parseResponse(reply ?? new Uint8Array());
+  if (response === null) return failure(at, 'lost', 'not-executed', null);
+  const { data, status } = response;
+  if (status === wanted) return { ok: true, data };
+  if (status === NOT_FOUND) return failure(at, 'not-ours', 'not-executed', status);
+  if (status === AUTHENTICATION_ERROR) return failure(at, 'wrong-key', 'not-executed', status);
+  if (status === AUTHENTICATION_DELAY) return failure(at, 'delay', 'not-executed', status);
+  return failure(at, 'refused', 'not-executed', status);
+}
+
+/** ISOSelectFile of our application; ends any session and any open transaction. */
+export function selectOurs(): Script<Said | Failure> {
+  return plain('select', select(LIGHT.dfName), ISO_OK);
+}
+
+/**
+ * AuthenticateEV2First (CARDS section 3.1).
+ * @param rndA 16 random bytes, used once
+ */
+export function* authenticate(
+  { no, key }: HeldKey,
+  rndA: Uint8Array,
+): Script<{ readonly ok: true; readonly session: Session } | Failure> {
+  const asked = yield* plain('authenticate', native(commands.authenticateFirst.ins, Uint8Array.of(no, 0)), MORE);
+  if (!asked.ok) return asked;
+  const answer = answerChallenge(key, rndA, asked.data);
+  if (answer === null) return failure('authenticate', 'garbled', 'not-executed', MORE);
+  const proved = yield* plain('prove key', native(commands.additionalFrame.ins, answer.data), OK);
+  if (!proved.ok) return proved;
+  const session = openFirst(answer.challenge, proved.data);
+  return session === null ? failure('prove key', 'garbled', 'not-executed', OK) : { ok: true, session };
+}
+
+/** Versions of the keys 0 to 4, asked without a session: they tell which keys lie there without a failed try. */
+export interface KeyVersions {
+  readonly ok: true;
+  readonly versions: readonly number[];
+}
+
+const KEYS = [0, 1, 2, 3, 4] as const;
+
+/** `Select · 64 0 … 64 4` (TRUTH section 14). Nothing proves the answers; they only choose the key to try. */
+export function* keyVersions(): Script<KeyVersions | Failure> {
+  const selected = yield* selectOurs();
+  if (!selected.ok) return selected;
+  const versions: number[] = [];
+  for (const no of KEYS) {
+    const said = yield* plain('key version', native(commands.getKeyVersion.ins, Uint8Array.of(no)), OK);
+    if (!said.ok) return said;
+    const [version] = said.data;
+    if (said.data.length !== 1 || version === undefined) return failure('key version', 'garbled', 'not-executed', OK);
+    versions.push(version);
+  }
+  return { ok: true, versions };
+}
