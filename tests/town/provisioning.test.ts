@@ -294,6 +294,7 @@ describe('the certificate file', () => {
     const there = open(before);
     expect(create(there)).toBe('91de');
     expect(deadSession(there)).toBe(true);
+    expect(create(open(before), '0e00101f02')).toBe('91de');
     expect(before.memory.files).toEqual(anyBlankCard().memory.files);
     const wrong = [
       ['0f00101f01', '919e', 'a key that is not AES'],
@@ -312,6 +313,16 @@ describe('the certificate file', () => {
     }
     const short = open(anyBlankCard());
     expect(askFull(short, 'ce', TMAC_HEADER, hex(TMAC_KEY))).toBe('917e');
+  });
+
+  test('takes the reader id that waits for a commit along when it is deleted', () => {
+    const card = anyBlankCard();
+    const session = open(card);
+    ask(session, 'c8', '11'.repeat(16));
+    expect(ask(session, 'df', '0f')).toBe('9100');
+    expect(create(session)).toBe('9100');
+    expect(ask(session, 'c7', '01')).toBe('919d');
+    expect(card.memory.files.get(0x0f)).toMatchObject({ tmc: 0 });
   });
 
   test('is made and deleted by key 0 alone', () => {
