@@ -1,9 +1,10 @@
 /** An emulated DESFire Light: bytes in, bytes out, strictly as CARDS says, written apart from the reader's side. */
 import { challenge, prove } from './cardauth.ts';
 import { type CardCommand, cardCommands } from './cardcommands.ts';
-import { answer, asleep, type Core, MAC_LENGTH, refuse, STATUS } from './cardcore.ts';
+import { answer, asleep, type Core, forget, MAC_LENGTH, refuse, STATUS } from './cardcore.ts';
 import { commandMac, concat, fromLsb, openCommand, same, sealReply } from './cardcrypto.ts';
 import { type CardMemory, type CardMode, permit, tmacFile } from './cardfiles.ts';
+import { settingsCommands } from './cardsettings.ts';
 
 export interface Card {
   /** What lies in the card's memory; tests read it, and prepare it. */
@@ -58,7 +59,7 @@ function nativeCommand(core: Core, ins: number, data: Uint8Array): Uint8Array {
   if (pending !== null || frames !== null) return refuse(core, STATUS.aborted);
   if (ins === 0x71 || ins === 0x77) return challenge(core, ins === 0x71, data);
   if (ins === 0x60) return version(core, data);
-  const command = cardCommands[ins];
+  const command = cardCommands[ins] ?? settingsCommands[ins];
   return command === undefined ? refuse(core, STATUS.illegal) : execute(core, ins, command, data);
 }
 
@@ -94,14 +95,15 @@ function protection({ live, memory }: Core, command: CardCommand, header: Uint8A
   const { guard } = command;
   const { session } = live;
   if (guard === 'plain' || guard === 'mac' || guard === 'full') {
-    if (session !== null) return guard;
-    return command.session ? STATUS.authentication : 'plain';
+    if (session === null) return command.session ? STATUS.authentication : 'plain';
+    return session.keyNo === 0 ? guard : (command.otherKey ?? guard);
   }
   const file = guard === 'reader id' ? tmacFile(memory) : memory.files.get(header[0] ?? 0);
   if (file === null || file === undefined) return STATUS.noFile;
   const mode = permit(file, guard, session?.keyNo ?? null);
-  // CommitReaderID is in MAC mode in every session, whatever mode the file has.
-  return guard === 'reader id' && session !== null && typeof mode !== 'number' ? 'mac' : mode;
+  if (session === null || typeof mode === 'number') return mode;
+  // In a session these two have a mode of their own, whatever mode the file has.
+  return guard === 'reader id' ? 'mac' : guard === 'change' ? 'full' : mode;
 }
 
 function execute(core: Core, ins: number, command: CardCommand, body: Uint8Array): Uint8Array {
@@ -121,9 +123,8 @@ function execute(core: Core, ins: number, command: CardCommand, body: Uint8Array
   const sent = body.subarray(command.header, end);
   const data = guarded !== null && mode === 'full' ? openCommand(guarded, sent) : sent;
   if (data === null) return refuse(core, STATUS.integrity);
-  if (data.length !== (command.data === 'range' ? fromLsb(header.subarray(4, 7)) : command.data)) {
-    return refuse(core, STATUS.length);
-  }
+  const announced = command.data === 'range' ? fromLsb(header.subarray(4, 7)) : command.data;
+  if (announced !== 'any' && data.length !== announced) return refuse(core, STATUS.length);
   if (session !== null && session.ctr >= CTR_LAST) return refuse(core, STATUS.aborted);
   const place = { memory, transaction: live.transaction, authenticated: session !== null, mode };
   const result = command.run(place, header, data);
@@ -131,6 +132,9 @@ function execute(core: Core, ins: number, command: CardCommand, body: Uint8Array
   live.transaction = place.transaction;
   // The counter moves for plain commands too (CARDS section 3.4).
   if (session !== null) session.ctr += 1;
-  if (guarded === null || mode === 'plain') return answer(result, STATUS.ok);
-  return answer(sealReply(guarded, mode, result), STATUS.ok);
+  const { status = STATUS.ok } = command;
+  const ends = command.endsSession?.(header) === true;
+  if (ends) forget(core);
+  if (ends || guarded === null || mode === 'plain') return answer(result, status);
+  return answer(sealReply(guarded, mode, result, status), status);
 }

@@ -15,12 +15,18 @@ export interface Workplace {
 export interface CardCommand {
   /** Bytes of parameters in clear. */
   readonly header: number;
-  /** Bytes of data that follow: a number, or whatever the header announces (`range`). */
-  readonly data: number | 'range';
+  /** Bytes of data that follow: a number, what the header announces (`range`), or for the command to judge (`any`). */
+  readonly data: number | 'range' | 'any';
   /** Protection in a session, or what must be permitted on the file named by the first header byte. */
   readonly guard: CardMode | Deed;
   /** Whether it needs a session. */
   readonly session?: true;
+  /** Where only key 0's session will do: the second status byte for every other session. */
+  readonly otherKey?: number;
+  /** Second status byte of success, if it is not 00. */
+  readonly status?: number;
+  /** Whether a success leaves no session to protect its reply with. */
+  readonly endsSession?: (header: Uint8Array) => boolean;
   /** @returns the answer's plain data, or the second status byte of an error. */
   readonly run: (place: Workplace, header: Uint8Array, data: Uint8Array) => Uint8Array | number;
 }
@@ -49,6 +55,19 @@ function readData(place: Workplace, header: Uint8Array): Uint8Array | number {
     cover(place.transaction, concat([0xad], header.subarray(0, 4), lsb(length, 3), new Uint8Array(8)), data);
   }
   return data;
+}
+
+/** Written at once, whatever becomes of the transaction; the certificate covers it all the same. */
+function writeData(place: Workplace, header: Uint8Array, data: Uint8Array): Uint8Array | number {
+  const file = fileOf(place, header);
+  if (file?.kind !== 'standard') return PERMISSION_DENIED;
+  const from = first3(header);
+  if (data.length === 0 || from + data.length > file.content.length) return BOUNDARY;
+  const content = file.content.slice();
+  content.set(data, from);
+  file.content = content;
+  cover(place.transaction, concat([0x8d], header, new Uint8Array(8)), data);
+  return DONE;
 }
 
 /** With a reader id demanded, changes in plain mode are refused (CARDS section 4.3). */
@@ -141,7 +160,16 @@ export const cardCommands: Readonly<Record<number, CardCommand>> = {
       return file === undefined ? NO_SUCH_FILE : settingsOf(file);
     },
   },
+  60: {
+    header: 1,
+    data: 0,
+    guard: 'full',
+    status: 0x90,
+    run: ({ memory }, header) => (header[0] === 0 ? (memory.signature ?? new Uint8Array(56)) : PARAMETER),
+  },
+  111: { header: 0, data: 0, guard: 'mac', run: ({ memory }) => Uint8Array.from(memory.files.keys()) },
   173: { header: 7, data: 0, guard: 'read', run: readData },
+  141: { header: 7, data: 'range', guard: 'write', run: writeData },
   108: { header: 1, data: 0, guard: 'take', run: getValue },
   220: { header: 1, data: 4, guard: 'take', run: change(0xdc) },
   12: { header: 1, data: 4, guard: 'add', run: change(0x0c) },

@@ -52,8 +52,13 @@ export function asleep(): Live {
 /** An answer and its second status byte. */
 export const answer = (data: Uint8Array, status: number): Uint8Array => concat(data, [0x91, status]);
 
+/** Ends the session and the open transaction. */
+export function forget(core: Core): void {
+  core.live = { ...asleep(), selected: core.live.selected };
+}
+
 /** Any error ends the session and the open transaction (CARDS section 2). */
 export function refuse(core: Core, status: number): Uint8Array {
-  core.live = { ...asleep(), selected: core.live.selected };
+  forget(core);
   return answer(new Uint8Array(), status);
 }

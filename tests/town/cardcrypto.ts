@@ -65,14 +65,14 @@ export function openCommand(session: CardSession, cipher: Uint8Array): Uint8Arra
   return end >= 0 && plain.subarray(end + 1).every((byte) => byte === 0) ? plain.subarray(0, end) : null;
 }
 
-/** Body of a reply, MAC included; the session's counter has been raised already. */
-export function sealReply(session: CardSession, mode: 'mac' | 'full', data: Uint8Array): Uint8Array {
+/** Body of a reply with this second status byte, MAC included; the session's counter has been raised already. */
+export function sealReply(session: CardSession, mode: 'mac' | 'full', data: Uint8Array, status = 0): Uint8Array {
   let body = data;
   if (mode === 'full' && data.length > 0) {
     const filled = concat(data, [0x80], new Uint8Array(15 - (data.length % 16)));
     body = encrypt(session.enc, ivOf(session, [0x5a, 0xa5], session.ctr), filled);
   }
-  return concat(body, shortMac(session.mac, concat([0], lsb(session.ctr, 2), session.ti, body)));
+  return concat(body, shortMac(session.mac, concat([status], lsb(session.ctr, 2), session.ti, body)));
 }
 
 /** CARDS section 4.1, from the counter that this transaction gets. */

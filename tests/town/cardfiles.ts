@@ -44,6 +44,8 @@ export interface CardKey {
 /** Everything that survives when the card leaves the field. */
 export interface CardMemory {
   readonly uid: Uint8Array;
+  /** The maker's originality signature, 56 bytes; zeros where there is none. */
+  readonly signature?: Uint8Array;
   readonly dfName: Uint8Array;
   readonly keys: CardKey[];
   readonly files: Map<number, CardFile>;
@@ -53,7 +55,7 @@ export interface CardMemory {
   failureLimit: number;
 }
 
-export type Deed = 'read' | 'write' | 'take' | 'add' | 'reader id';
+export type Deed = 'read' | 'write' | 'take' | 'add' | 'reader id' | 'change';
 
 const FREE = 0xe;
 const NO_AUTHENTICATION = 0xae;
@@ -67,6 +69,7 @@ function keysFor({ access: [first, second] }: CardFile, deed: Deed): number[] {
   if (deed === 'read') return [read, readWrite];
   if (deed === 'write') return [write, readWrite];
   if (deed === 'take') return [read, write, readWrite];
+  if (deed === 'change') return [first & 0x0f];
   return [readWrite];
 }
 

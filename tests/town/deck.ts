@@ -1,4 +1,5 @@
-/** One ready card with known keys, for tests that need any card. */
+/** One blank card, and one ready card with known keys, for tests that need any card. */
+import { type BlankCard, blankCard } from './blank.ts';
 import type { Card } from './card.ts';
 import { type ReadyCard, readyCard } from './ready.ts';
 
@@ -33,4 +34,8 @@ export function anyCard(change: Partial<ReadyCard> = {}): Card {
     random: countingRandom(),
     ...change,
   });
+}
+
+export function anyBlankCard(change: Partial<BlankCard> = {}): Card {
+  return blankCard({ uid: UID, random: countingRandom(), ...change });
 }

@@ -1,5 +1,6 @@
 /** A card as it leaves the personaliser: keys, files, rights of TRUTH section 14, four records, counter at four. */
 import { buildRecord, buildTmri, type Deed, proof } from '../../cards/record.ts';
+import { FACTORY_NAME, FAILURE_LIMIT } from './blank.ts';
 import { type Card, createCard } from './card.ts';
 import { cardCommands, type Workplace } from './cardcommands.ts';
 import { concat, lsb } from './cardcrypto.ts';
@@ -20,10 +21,7 @@ export interface ReadyCard {
   readonly random: (length: number) => Uint8Array;
 }
 
-const FACTORY_NAME = [0xa0, 0x00, 0x00, 0x03, 0x96, 0x56, 0x43, 0x41, 0x03, 0xf0, 0x15, 0x40, 0x00, 0x00, 0x00, 0x0b];
 const FIRST_RECORDS = 4;
-/** Consecutive failures before the card delays (CARDS section 3.9, from memory). */
-const FAILURE_LIMIT = 50;
 const BEACON = new Uint8Array(4);
 
 /** Access rights once more, from TRUTH section 14 and not from the reader's table: a slip there must show. */
@@ -82,7 +80,7 @@ export function readyCard(spec: ReadyCard): Card {
   const order = ['app', 'debit', 'k2', 'credit', 'k4'] as const;
   const memory: CardMemory = {
     uid,
-    dfName: Uint8Array.from(FACTORY_NAME),
+    dfName: FACTORY_NAME,
     keys: order.map((name) => ({ key: keys[name], version: versions?.[name] ?? 1 })),
     files: files(spec),
     failures: 0,
