@@ -16,6 +16,7 @@ const packages = {
   'libpcsclite-dev': () => existsSync('/usr/include/PCSC/winscard.h') && libraryIsHere('libpcsclite.so'),
   iproute2: () => program('ip'),
   'util-linux': () => program('unshare') && program('nsenter') && program('setpriv'),
+  openssl: () => program('openssl'),
   python3: () => program('python3'),
   make: () => program('make'),
   gcc: () => program('gcc'),

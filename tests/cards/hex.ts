@@ -9,3 +9,12 @@ export function bytes(hex: string): Uint8Array {
 export function hex(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('hex');
 }
+
+/** For each bit of the data: the same data with only this bit another. */
+export function flips(data: Uint8Array): Uint8Array[] {
+  return Array.from({ length: data.length * 8 }, (_, bit) => {
+    const flipped = data.slice();
+    flipped[bit >> 3] = (flipped[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+    return flipped;
+  });
+}
