@@ -1,4 +1,4 @@
-/** The steps that all transactions share: the balance, the record, the reader id, and the commit that answers with the certificate. */
+/** The steps that all transactions share: balance, record, reader id, and the commit that gives the certificate. */
 import { commands, range } from './commands.ts';
 import { LIGHT } from './layout.ts';
 import { type Answer, ask, type Failure, failure, type Script } from './script.ts';

@@ -1,4 +1,4 @@
-/** How a conversation is opened: our application selected, a key proven on both sides, and commands outside a session. */
+/** How a conversation opens: our application selected, a key proven on both sides; commands outside a session. */
 import { ISO_OK, MORE, native, OK, parseResponse, select } from './apdu.ts';
 import { commands } from './commands.ts';
 import { LIGHT } from './layout.ts';

@@ -110,7 +110,7 @@ export interface DrainOrder extends CardAccess, Pick<PaymentOrder, 'journal'> {
   readonly marks: (amount: bigint) => Marks;
 }
 
-/** Empties the purse; commits when it is empty too, since an earlier drain's reply may have been lost (TRUTH section 6). */
+/** Empties the purse; commits an empty one too: an earlier drain's reply may have been lost (TRUTH section 6). */
 export function drain({ marks, ...order }: DrainOrder): Script<PaymentDone | Failure> {
   return pay({ ...order, decide: (opening) => ({ debit: opening, ...marks(opening) }) });
 }

@@ -1,4 +1,4 @@
-/** Personalise: counter file, rights, ceiling, keys, statement and first records; each step asks if it is so already. */
+/** Personalise: counter file, rights, ceiling, keys, files, first records; each step asks if it is so already. */
 import { certify, type Marks, mark, readLittle } from './closing.ts';
 import { commands, range } from './commands.ts';
 import { changeOthers, FACTORY_VERSION, type JournalChange, type Keyring } from './keyring.ts';

@@ -151,7 +151,7 @@ describe('a card on its way', () => {
     expect(card.memory.keys[0]?.version).toBe(0);
   });
 
-  test('a card with the factory’s key 0 is refused by who personalises, before any key is tried or written', async () => {
+  test('a card with the factory’s key 0 is refused by who personalises, before a key is tried', async () => {
     const card = blank();
     const { result, exchanges } = await lay(card, personalise(personalising(journalOf())));
     expect(result).toMatchObject({ ok: false, reason: 'not-prepared', outcome: 'not-executed' });

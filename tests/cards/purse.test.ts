@@ -139,7 +139,7 @@ describe.each(['purse', 'drain'] as const)('a %s torn', (kind) => {
   });
 });
 
-test('through any row of taps and tears, what the card lost is what its certificates and counter file prove', async () => {
+test('through any row of taps and tears, the card lost what certificates and counter file prove', async () => {
   const one = fc.record({
     kind: fc.constantFrom('purse' as const, 'purse' as const, 'drain' as const),
     amount: fc.integer({ min: 1, max: 30_000 }),
