@@ -73,13 +73,15 @@ export function encodeAround(head: Head, body: string): string {
 }
 
 /**
- * JSON text of the body of a message that was read from this text: as it stands there, if its head is written as
- * `encode` writes it, otherwise written anew. Two messages with the same text have the same body.
+ * JSON text of the body of a message that was read from this text: as it stands there, if the message is written as
+ * `encode` writes it and says nothing more, otherwise written anew. Two messages with the same text have the same body.
  * @throws RangeError if unknown fields nest beyond what can be written.
  */
 export function bodyText(message: Envelope<unknown>, text: string): string {
   const head = headText(message);
-  return text.startsWith(head) ? text.slice(head.length, -1) : JSON.stringify(message.body);
+  const fields = message.replyTo === undefined ? 5 : 6;
+  const nothingElse = text.startsWith(head) && text.endsWith('}') && Object.keys(message).length === fields;
+  return nothingElse ? text.slice(head.length, -1) : JSON.stringify(message.body);
 }
 
 /** Reads a message of a kind. Unknown fields are ignored, an unknown major version is refused. */

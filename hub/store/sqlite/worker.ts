@@ -28,12 +28,12 @@ function gather(first: Apply, next: () => Call | undefined, max: number) {
 
 function host({ path, batchMax, port }: WorkerOrder): void {
   const reply = (message: Reply) => port.postMessage(message);
-  const engine = openEngine({ path });
+  const engine = inWords(() => openEngine({ path }));
   const queued = () => receiveMessageOnPort(port)?.message as Call | undefined;
 
   function commit(applies: readonly Apply[]): void {
     // A throw ends this worker: after a failed write nobody can say what is on the disk until the file is opened again.
-    const answers = engine.apply(applies.flatMap(({ batch }) => unpack(batch)));
+    const answers = inWords(() => engine.apply(applies.flatMap(({ batch }) => unpack(batch))));
     let from = 0;
     for (const { id, batch } of applies) {
       reply({ id, value: packAnswers(answers.slice(from, from + batch.works)) });
@@ -67,6 +67,15 @@ function host({ path, batchMax, port }: WorkerOrder): void {
     for (let next: Call | undefined = call; next !== undefined; ) next = handle(next);
   });
   reply({ id: 0, value: null });
+}
+
+/** A SQLite error loses its words on the way to the other thread; a plain one keeps them. */
+function inWords<Value>(work: () => Value): Value {
+  try {
+    return work();
+  } catch (error) {
+    throw new Error(error instanceof Error ? error.message : String(error));
+  }
 }
 
 host(workerData as WorkerOrder);

@@ -1,4 +1,5 @@
 /** The ledger as the hub uses it: through its port, with the engine in the real worker. */
+import { writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import Database from 'better-sqlite3';
 import { expect, onTestFinished, test } from 'vitest';
@@ -168,4 +169,10 @@ test('a question the ledger cannot answer is refused without harm', async () => 
   const ledger = await newLedger();
   await expect(ledger.lines(member(), 12, 5)).rejects.toThrow(/line 12/);
   expect(await ledger.balances([member()])).toEqual([0n]);
+});
+
+test('a file that is no ledger is refused with the reason in words', async () => {
+  const path = ledgerPath(tmpdir());
+  writeFileSync(path, 'x'.repeat(9000));
+  await expect(openLedger({ path })).rejects.toThrow('file is not a database');
 });
