@@ -12,8 +12,10 @@ export const FACTORY_VERSION = 0;
 const FACTORY_KEY = new Uint8Array(16);
 
 /**
- * The key that belongs into a place (0 to 4) under a version, 16 bytes; null if none ever did. Version 0 is not asked
- * for: it is the factory's.
+ * The key that belongs into a place (0 to 4) of this card under a version, 16 bytes; null for a version that it cannot
+ * hold. When keys are rolled over that is every version but the last one proven and the one that a journal has open: a
+ * card that tells an older one is a copy, made by who knows that version's key, and would be given the newer keys.
+ * Version 0 is not asked for: it is the factory's.
  */
 export type Keyring = (no: number, version: number) => Uint8Array | null;
 
@@ -30,40 +32,67 @@ export interface Change {
   readonly journal: JournalChange;
   /** The version that the keys are to have, 1 to 255. */
   readonly to: number;
-  /** Versions of the keys 0 to 4 as the card told them. */
-  readonly versions: readonly number[];
 }
 
-/** One more key changed, in the session of key 0. Nothing is sent for a key that is already as it should be. */
-function* changeOne(session: Session, no: number, change: Change): Script<Answer | Failure> {
-  const { ring, journal, to, versions } = change;
-  const from = versions[no] ?? -1;
-  if (from === to) return { ok: true, data: new Uint8Array(), session };
+/** @throws RangeError for what is no version of a key of ours. */
+export function mustBeVersion(version: number): void {
+  if (!Number.isInteger(version) || version < 1 || version > 255) throw new RangeError(`a key version of ${version}`);
+}
+
+/** Both keys of a change; null if the card cannot hold the one or is not to get the other. Versions never go back. */
+function pairOf({ ring, to }: Change, no: number, from: number) {
   const [old, next] = [heldKey(ring, no, from), ring(no, to)];
-  if (old === null || next === null) return failure(`key ${no}`, 'other-version', 'not-executed', null);
-  journal({ no, from, to });
-  return yield* ask(session, {
-    at: `key ${no}`,
-    command: commands.changeKey,
-    protection: 'full',
-    header: Uint8Array.of(no),
-    data: changeKeyData(next, to, old),
-    replyLength: 0,
-    otherwise: 'unknown',
-  });
+  return old === null || next === null || from > to ? null : { old, next };
 }
 
 const OTHERS = [KEY_NO.debit, KEY_NO.spare2, KEY_NO.credit, KEY_NO.spare4] as const;
 
-/** Brings the keys 1 to 4 to their version, in the session of key 0 (CARDS section 3.7). */
+interface Planned {
+  readonly no: number;
+  readonly from: number;
+  readonly old: Uint8Array;
+  readonly next: Uint8Array;
+}
+
+/**
+ * Brings the keys 1 to 4 to their version, in the session of key 0 (CARDS section 3.7). Their versions are asked under
+ * the card's MAC, and all before the first change: what was told without a session may have been told by anybody.
+ */
 export function* changeOthers(before: Session, change: Change): Script<Answer | Failure> {
-  let session = before;
+  mustBeVersion(change.to);
+  let last: Answer = { ok: true, data: new Uint8Array(), session: before };
+  const planned: Planned[] = [];
   for (const no of OTHERS) {
-    const changed = yield* changeOne(session, no, change);
-    if (!changed.ok) return changed;
-    session = changed.session;
+    const told = yield* ask(last.session, {
+      at: `version of key ${no}`,
+      command: commands.getKeyVersion,
+      protection: 'mac',
+      header: Uint8Array.of(no),
+      replyLength: 1,
+      otherwise: 'not-executed',
+    });
+    if (!told.ok) return told;
+    last = told;
+    const from = told.data[0] ?? -1;
+    const pair = pairOf(change, no, from);
+    if (pair === null) return failure(`key ${no}`, 'other-version', 'not-executed', null);
+    if (from !== change.to) planned.push({ no, from, ...pair });
   }
-  return { ok: true, data: new Uint8Array(), session };
+  for (const { no, from, old, next } of planned) {
+    change.journal({ no, from, to: change.to });
+    const changed = yield* ask(last.session, {
+      at: `key ${no}`,
+      command: commands.changeKey,
+      protection: 'full',
+      header: Uint8Array.of(no),
+      data: changeKeyData(next, change.to, old),
+      replyLength: 0,
+      otherwise: 'unknown',
+    });
+    if (!changed.ok) return changed;
+    last = changed;
+  }
+  return last;
 }
 
 export interface Told {
@@ -75,27 +104,29 @@ export interface Told {
 /**
  * Brings key 0 to its version. Whatever became of it before, the version tells which key lies there, so that no
  * authentication is tried in vain. The reply to the change carries no MAC, since its session ends with the key: only
- * the new key, tried afterwards, proves it.
+ * the new key, tried afterwards, proves it, and until then the outcome is `unknown` whatever the card tells.
+ * @param from version that the card told without proof
  * @param random gives 16 random bytes at a time
  */
 export function* changeOwn(
-  { ring, journal, to, versions }: Change,
+  change: Change,
+  from: number,
   random: (bytes: number) => Uint8Array,
 ): Script<Told | Failure> {
+  const { journal, to } = change;
+  mustBeVersion(to);
   const no = KEY_NO.app;
-  const from = versions[no] ?? -1;
-  const [old, next] = [heldKey(ring, no, from), ring(no, to)];
-  if (old === null || next === null) return failure('key 0', 'other-version', 'not-executed', null);
+  const pair = pairOf(change, no, from);
+  if (pair === null) return failure('key 0', 'other-version', 'not-executed', null);
   if (from !== to) {
-    const opened = yield* authenticate({ no, key: old }, random(16));
+    const opened = yield* authenticate({ no, key: pair.old }, random(16));
     if (!opened.ok) return opened;
     journal({ no, from, to });
-    yield [wrap(opened.session, commands.changeKey, 'full', Uint8Array.of(no), changeKeyData(next, to, null))];
+    yield [wrap(opened.session, commands.changeKey, 'full', Uint8Array.of(no), changeKeyData(pair.next, to, null))];
   }
   const after = yield* keyVersions();
-  const unproven = from === to ? 'executed' : 'unknown';
-  if (!after.ok) return { ...after, outcome: unproven };
-  if (after.versions[no] !== to) return failure('key 0', 'refused', 'not-executed', null);
-  const proven = yield* authenticate({ no, key: next }, random(16));
-  return proven.ok ? { ok: true, changed: from !== to } : { ...proven, outcome: unproven };
+  if (!after.ok) return { ...after, outcome: 'unknown' };
+  if (after.versions[no] !== to) return failure('key 0', 'refused', 'unknown', null);
+  const proven = yield* authenticate({ no, key: pair.next }, random(16));
+  return proven.ok ? { ok: true, changed: from !== to } : { ...proven, outcome: 'unknown' };
 }

@@ -1,7 +1,7 @@
 /** Personalise: counter file, rights, ceiling, keys, files, first records; each step asks if it is so already. */
-import { certify, type Marks, mark, readLittle } from './closing.ts';
+import { balanceQuestion, certify, type Marks, mark, readLittle } from './closing.ts';
 import { commands, range } from './commands.ts';
-import { changeOthers, FACTORY_VERSION, type JournalChange, type Keyring } from './keyring.ts';
+import { changeOthers, FACTORY_VERSION, type JournalChange, type Keyring, mustBeVersion } from './keyring.ts';
 import { KEY_NO, LIGHT } from './layout.ts';
 import { readCounter } from './meeting.ts';
 import { authenticate, keyVersions, selectOurs } from './opening.ts';
@@ -17,7 +17,7 @@ export interface PersonaliseOrder {
   readonly tmac: { readonly key: Uint8Array; readonly version: number };
   /** Most that the purse may hold, in rupiah. */
   readonly ceiling: number;
-  /** Content of the statement file, at most 240 bytes, and of the profile file, 32 bytes. */
+  /** Content of the statement file, 1 to 240 bytes, and of the profile file, 32 bytes. */
   readonly statement: Uint8Array;
   readonly profile: Uint8Array;
   /** Record and reader id of the first four commits, kind personalise. */
@@ -66,36 +66,42 @@ export function* personalise(order: PersonaliseOrder): Script<Personalised | Fai
   const [own] = told.versions;
   if (own === FACTORY_VERSION) return failure('key 0', 'not-prepared', 'not-executed', null);
   if (own !== order.version) return failure('key 0', 'other-version', 'not-executed', null);
-  const set = yield* settle(order, told.versions);
+  const set = yield* settle(order);
   if (!set.ok) return set;
   const written = yield* writeFiles(order);
   if (!written.ok) return written;
+  const ours = yield* mustBeOurs(order);
+  if (!ours.ok) return ours;
   const commits = yield* firstCommits(order);
   if (!commits.ok) return commits;
   const proven = yield* proveKeys(order);
   return proven.ok ? commits : proven;
 }
 
-function mustFit({ version, tmac, statement, profile }: PersonaliseOrder): void {
-  for (const one of [version, tmac.version]) {
-    if (!Number.isInteger(one) || one < 1 || one > 255) throw new RangeError(`a key version of ${one}`);
-  }
-  if (statement.length > WRITE_MAX) throw new RangeError(`a statement of ${statement.length} bytes`);
+function mustFit({ version, tmac, ceiling, statement, profile }: PersonaliseOrder): void {
+  for (const one of [version, tmac.version]) mustBeVersion(one);
+  // A drain's record must be able to name all that the purse can hold.
+  if (!Number.isInteger(ceiling) || ceiling < 1 || ceiling >= 2 ** 28)
+    throw new RangeError(`a ceiling of Rp ${ceiling}`);
+  if (statement.length < 1 || statement.length > WRITE_MAX)
+    throw new RangeError(`a statement of ${statement.length} bytes`);
   if (profile.length !== LIGHT.files.profile.size) throw new RangeError(`a profile of ${profile.length} bytes`);
 }
 
-/** All that key 0 changes. The counter file first: its key must not outlive a change of the rights that guard it. */
-function* settle(order: PersonaliseOrder, versions: readonly number[]): Script<Answer | Failure> {
+/**
+ * All that key 0 changes. The keys come first: with rights and ceiling set and key 3 still the factory's, whoever holds
+ * the card could fill its purse.
+ */
+function* settle(order: PersonaliseOrder): Script<Answer | Failure> {
   const opened = yield* open(order, KEY_NO.app);
   if (!opened.ok) return opened;
-  const counter = yield* setCounterFile(opened.session, order.tmac);
+  const { ring, journal, version: to } = order;
+  const keys = yield* changeOthers(opened.session, { ring, journal, to });
+  if (!keys.ok) return keys;
+  const counter = yield* setCounterFile(keys.session, order.tmac);
   if (!counter.ok) return counter;
   const rights = yield* setRights(counter.session);
-  if (!rights.ok) return rights;
-  const ceiling = yield* setCeiling(rights.session, order.ceiling);
-  if (!ceiling.ok) return ceiling;
-  const { ring, journal, version: to } = order;
-  return yield* changeOthers(ceiling.session, { ring, journal, to, versions });
+  return rights.ok ? yield* setCeiling(rights.session, order.ceiling) : rights;
 }
 
 /** A standard file that a torn write may have left half written is written again until it reads as it should. */
@@ -116,6 +122,33 @@ function* writeFile(session: Session, file: StandardFile, content: Uint8Array): 
   if (!now.ok || now.data.every((byte, at) => byte === content[at])) return now;
   const writing = { at: `write file ${file.no}`, command: commands.writeData, replyLength: 0 } as const;
   return yield* ask(now.session, { ...place, ...writing, data: content, otherwise: 'unknown' });
+}
+
+/** Before it is ready, a card holds no value, and no record but those of this order. */
+function* mustBeOurs(order: PersonaliseOrder): Script<Answer | Failure> {
+  const opened = yield* open(order, KEY_NO.debit);
+  if (!opened.ok) return opened;
+  const counter = yield* readCounter(opened.session);
+  if (!counter.ok) return counter;
+  const made = readLittle(counter.data, 0);
+  const foreign = failure('first commits', 'in-use', 'not-executed', null);
+  if (made > FIRST_COMMITS) return foreign;
+  const balance = yield* ask(counter.session, { ...balanceQuestion, otherwise: 'not-executed' });
+  if (!balance.ok) return balance;
+  if (made < FIRST_COMMITS && readLittle(balance.data, 0) !== 0) return foreign;
+  if (made === 0) return balance;
+  const { no, mode, size } = LIGHT.files.records;
+  const records = yield* ask(balance.session, {
+    at: 'read records',
+    command: commands.readRecords,
+    protection: mode,
+    header: range(no, 0, made),
+    replyLength: made * size,
+    otherwise: 'not-executed',
+  });
+  if (!records.ok) return records;
+  const wanted = order.marks.slice(0, made).flatMap(({ record }) => [...record]);
+  return records.data.every((byte, at) => byte === wanted[at]) ? records : foreign;
 }
 
 /** The first four records, so that reading four never fails; the counter tells how many are there. */

@@ -14,6 +14,11 @@ export interface PrepareOrder {
   /** Whether the maker's signature (56 bytes) is over this card's UID (CARDS section 9). */
   readonly genuine: (signature: Uint8Array) => boolean;
   readonly journal: JournalChange;
+  /**
+   * Whether this UID ever proved a key 0 of ours. Such a card is never blank again: one that says so is a copy of its
+   * UID and signature, and would be given the card's own key in a session that it can read.
+   */
+  readonly known: boolean;
 }
 
 const SIGNATURE_LENGTH = 56;
@@ -22,15 +27,16 @@ const SIGNATURE_LENGTH = 56;
  * `Select · 64 0–4 · 3C · 71 key 0 · AF · C4 0`, then the proof that the new key is there. May be played again whatever
  * became of it before.
  */
-export function* prepare({ ring, version, random, genuine, journal }: PrepareOrder): Script<Told | Failure> {
+export function* prepare({ ring, version, random, genuine, journal, known }: PrepareOrder): Script<Told | Failure> {
   const told = yield* keyVersions();
   if (!told.ok) return told;
-  const [own] = told.versions;
-  if (own !== FACTORY_VERSION && own !== version) return failure('key 0', 'other-version', 'not-executed', null);
+  const [own = -1] = told.versions;
+  const blank = own === FACTORY_VERSION && !known;
+  if (!blank && own !== version) return failure('key 0', 'other-version', 'not-executed', null);
   const signature = yield* plain('signature', native(commands.readSignature.ins, Uint8Array.of(0)), SIGNATURE_OK);
   if (!signature.ok) return signature;
   if (signature.data.length !== SIGNATURE_LENGTH || !genuine(signature.data)) {
     return failure('signature', 'not-genuine', 'not-executed', null);
   }
-  return yield* changeOwn({ ring, journal, to: version, versions: told.versions }, random);
+  return yield* changeOwn({ ring, journal, to: version }, own, random);
 }

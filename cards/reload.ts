@@ -72,16 +72,21 @@ export interface CreditDone {
 
 const { purse, records: recordFile } = LIGHT.files;
 const AMOUNT_LIMIT = 1n << 28n;
+const COUNTER_LENGTH = 12;
+const TI_LENGTH = 4;
 
 /**
  * The hub's half: `AF · 6C 03 · 0C 03 · 8B 01 · C7 01` in one batch, since a command's MAC never depends on an earlier
  * reply: one wait for the network with the card in the field. Once the batch left, a card that gives no valid
  * certificate has executed or not: whoever relays may have kept a reply back, so every failure is `unknown`.
- * @throws RangeError for an amount that the record cannot name.
+ * @throws RangeError for an amount that the record cannot name, or a start that is none.
  */
 export function* credit(order: CreditOrder): Script<CreditDone | Failure> {
   const { key3, rndA, start, amount, record } = order;
   if (amount < 1n || amount >= AMOUNT_LIMIT) throw new RangeError(`a reload of Rp ${amount}`);
+  // Before anything is sent: what the kiosk says is its own word.
+  if (start.before.length !== COUNTER_LENGTH || start.ti.length !== TI_LENGTH)
+    throw new RangeError('no start of a reload');
   const answer = answerChallenge(key3, rndA, start.challenge);
   if (answer === null) return failure('authenticate', 'garbled', 'not-executed', null);
   const before = { ti: start.ti, ctr: start.ctr, ...sessionKeys(answer.challenge) };

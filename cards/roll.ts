@@ -28,7 +28,7 @@ export function* roll({ ring, version, random, journal }: RollOrder): Script<Tol
   if (!selected.ok) return selected;
   const opened = yield* authenticate({ no: KEY_NO.app, key }, random(16));
   if (!opened.ok) return opened;
-  const change = { ring, journal, to: version, versions: told.versions };
+  const change = { ring, journal, to: version };
   const changed = yield* changeOthers(opened.session, change);
-  return changed.ok ? yield* changeOwn(change, random) : changed;
+  return changed.ok ? yield* changeOwn(change, own, random) : changed;
 }

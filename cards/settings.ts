@@ -33,6 +33,14 @@ function settingsOf(session: Session, { no, kind }: OurFile): Script<Answer | Fa
 const rightsOf = ({ mode, access }: OurFile) => Uint8Array.of(MODES[mode], ...access);
 const same = (a: Uint8Array, b: Uint8Array) => a.length === b.length && a.every((byte, at) => byte === b[at]);
 
+/** A card with records has made transactions: its counters and its purse are not begun anew. */
+function* mustBeUntouched(session: Session, at: string): Script<Answer | Failure> {
+  const settings = yield* settingsOf(session, records);
+  if (!settings.ok) return settings;
+  const written = settings.data.subarray(RECORDS_THERE).some((byte) => byte > 0);
+  return written ? failure(at, 'in-use', 'not-executed', null) : settings;
+}
+
 /**
  * The counter file under our key, in the session of key 0. The factory's is deleted and ours made with its rights in
  * one command: there is never a file of ours with other rights, and its version tells whose it is.
@@ -71,7 +79,9 @@ export function* setCounterFile(
     if (!deleted.ok) return deleted;
     session = deleted.session;
   }
-  return yield* ask(session, {
+  const untouched = yield* mustBeUntouched(session, 'counter file');
+  if (!untouched.ok) return untouched;
+  return yield* ask(untouched.session, {
     at: 'create counter file',
     command: commands.createTransactionMacFile,
     ...FULL,
@@ -108,13 +118,11 @@ export function* setCeiling(before: Session, ceiling: number): Script<Answer | F
   const settings = yield* settingsOf(before, purse);
   if (!settings.ok) return settings;
   const limits = Uint8Array.of(...little(0, AMOUNT), ...little(ceiling, AMOUNT));
-  if (same(settings.data.subarray(COMMON, COMMON + limits.length), limits)) return settings;
-  const written = yield* settingsOf(settings.session, records);
-  if (!written.ok) return written;
-  if (written.data.subarray(RECORDS_THERE).some((byte) => byte > 0)) {
-    return failure('ceiling', 'in-use', 'not-executed', null);
-  }
-  return yield* ask(written.session, {
+  const now = settings.data.subarray(COMMON, COMMON + limits.length);
+  if (same(now, limits) && settings.data.at(-1) === 0) return settings;
+  const untouched = yield* mustBeUntouched(settings.session, 'ceiling');
+  if (!untouched.ok) return untouched;
+  return yield* ask(untouched.session, {
     at: 'ceiling',
     command: commands.setConfiguration,
     ...FULL,

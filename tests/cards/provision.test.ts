@@ -46,6 +46,7 @@ const preparing = (journal: Journal): PrepareOrder => ({
   version: 1,
   random: countingRandom(),
   genuine: (signature) => genuine(UID, signature),
+  known: false,
   journal: (change) => void journal.changes.push(change),
 });
 
@@ -74,11 +75,15 @@ interface Presence<T> {
   readonly exchanges: readonly { readonly sent: Uint8Array; readonly got: Uint8Array }[];
 }
 
-async function lay<T>(card: Card, script: Script<T>, trouble?: Trouble): Promise<Presence<T>> {
+async function lay<T>(card: Card, script: Script<T>, trouble?: Trouble, journal?: Journal): Promise<Presence<T>> {
   const reader = field(card);
   reader.insert(trouble);
   const exchanges: { sent: Uint8Array; got: Uint8Array }[] = [];
+  let changes = 0;
   const result = await play(script, async (sent) => {
+    // Written down before it is sent: one more note for each ChangeKey that leaves.
+    if (sent[1] === 0xc4) changes += 1;
+    if (journal !== undefined) expect(journal.changes.length).toBe(changes);
     const got = await reader.transmit(sent);
     exchanges.push({ sent, got });
     return got;
@@ -184,6 +189,108 @@ describe('a card on its way', () => {
   });
 });
 
+/** A reply that somebody between card and reader puts in place of the card's: the nth to this command. */
+const forged = (
+  sent: readonly Uint8Array[],
+  is: (apdu: Uint8Array) => boolean,
+  nth: number,
+  reply: Uint8Array,
+): Trouble => {
+  const places = sent.flatMap((apdu, at) => (is(apdu) ? [at] : []));
+  return { wrong: { apdu: places[nth] ?? -1, change: () => reply } };
+};
+
+describe('who answers in place of the card', () => {
+  const versionOf = (no: number) => (apdu: Uint8Array) => apdu[1] === 0x64 && apdu[5] === no && apdu.length === 7;
+
+  test('cannot make a roll-over pass over a key by saying that it is changed already', async () => {
+    const whole = await lay(await ready(), roll(rolling(journalOf())));
+    const sent = whole.exchanges.map((one) => one.sent);
+    const card = await ready();
+    const { result } = await lay(
+      card,
+      roll(rolling(journalOf())),
+      forged(sent, versionOf(1), 0, Uint8Array.of(2, 0x91, 0)),
+    );
+    expect(result).toMatchObject({ ok: true });
+    expectReady(card, 2);
+  });
+
+  test('cannot make a change of key 0 look as if it had not been made: it is unknown until the new key proves it', async () => {
+    const whole = await lay(blank(), prepare(preparing(journalOf())));
+    const sent = whole.exchanges.map((one) => one.sent);
+    const card = blank();
+    const lie = forged(sent, versionOf(0), 1, Uint8Array.of(0, 0x91, 0));
+    const { result } = await lay(card, prepare(preparing(journalOf())), lie);
+    expect(result).toMatchObject({ ok: false, outcome: 'unknown' });
+    expect(card.memory.keys[0]?.version).toBe(1);
+  });
+
+  test('is not given the key of a card that was prepared before, by a copy that says it is blank', async () => {
+    const { result, exchanges } = await lay(blank(), prepare({ ...preparing(journalOf()), known: true }));
+    expect(result).toMatchObject({ ok: false, reason: 'other-version', outcome: 'not-executed' });
+    expect(exchanges.map(({ sent }) => sent[1])).not.toContain(0x71);
+  });
+
+  test('cannot send a card back to older keys, nor to a version that wraps around to the factory’s', async () => {
+    const card = await ready();
+    for (const held of card.memory.keys) held.version = 2;
+    for (const [no, held] of card.memory.keys.entries()) held.key = key(no, 2);
+    const { result } = await lay(card, roll({ ...rolling(journalOf()), version: 1 }));
+    expect(result).toMatchObject({ ok: false, reason: 'other-version', outcome: 'not-executed' });
+    await expect(lay(card, roll({ ...rolling(journalOf()), version: 256 }))).rejects.toThrow(RangeError);
+    expect(card.memory.keys.map(({ version }) => version)).toEqual([2, 2, 2, 2, 2]);
+  });
+});
+
+describe('a card that is not as it should be before its first commits', () => {
+  test('has its keys before it has a ceiling: torn between, nobody can fill the purse with a factory key', async () => {
+    const whole = await lay(await prepared(), personalise(personalising(journalOf())));
+    const order = whole.exchanges.map(({ sent }) => sent[1]);
+    expect(order.lastIndexOf(0xc4)).toBeLessThan(order.indexOf(0xce));
+    expect(order.lastIndexOf(0xc4)).toBeLessThan(order.indexOf(0x5f));
+    expect(order.lastIndexOf(0xc4)).toBeLessThan(order.indexOf(0x5c));
+  });
+
+  test.each([
+    ['value in its purse', (card: Card) => Object.assign(card.memory.files.get(0x03) ?? {}, { value: 1_000 })],
+    ['another counter', (card: Card) => Object.assign(card.memory.files.get(0x0f) ?? {}, { tmc: 9 })],
+    [
+      'a record of somebody else',
+      (card: Card) => {
+        const file = card.memory.files.get(0x01);
+        Object.assign(card.memory.files.get(0x0f) ?? {}, { tmc: 1 });
+        if (file?.kind === 'cyclic') file.records = [new Uint8Array(16).fill(7)];
+      },
+    ],
+  ] as const)('with %s it does not become ready', async (_, spoil) => {
+    const card = await prepared();
+    const whole = await lay(await prepared(), personalise(personalising(journalOf())));
+    const first = whole.exchanges.findIndex(({ sent }) => sent[1] === 0x8b);
+    await lay(card, personalise(personalising(journalOf())), { tear: { apdu: first, when: 'before' } });
+    spoil(card);
+    const { result } = await lay(card, personalise(personalising(journalOf())));
+    expect(result).toMatchObject({ ok: false, reason: 'in-use' });
+  });
+
+  test('whose counter file is gone after it was used is not begun anew under the same version', async () => {
+    const card = await ready();
+    card.memory.files.delete(0x0f);
+    const { result } = await lay(card, personalise(personalising(journalOf())));
+    expect(result).toMatchObject({ ok: false, at: 'counter file', reason: 'in-use' });
+    expect(card.memory.files.has(0x0f)).toBe(false);
+  });
+
+  test('with a counter file of an older version keeps it, and what it holds', async () => {
+    const card = await ready();
+    const file = card.memory.files.get(0x0f);
+    card.memory.files.set(0x0f, { ...(file as Extract<typeof file, { kind: 'tmac' }>), keyVersion: 2 });
+    const { result } = await lay(card, personalise(personalising(journalOf())));
+    expect(result).toMatchObject({ ok: false, at: 'counter file', reason: 'other-version' });
+    expect(card.memory.files.get(0x0f)).toMatchObject({ keyVersion: 2, tmc: 4 });
+  });
+});
+
 interface Journey {
   readonly name: string;
   readonly start: () => Promise<Card>;
@@ -227,7 +334,7 @@ describe.each(journeys)('$name', ({ start, script, arrived }) => {
       const card = await start();
       const held = card.memory.keys.map(({ version }) => version);
       const journal = journalOf();
-      const torn = await lay(card, script(journal), { tear });
+      const torn = await lay(card, script(journal), { tear }, journal);
       const again = await lay(card, script(journal));
       const place = JSON.stringify(tear);
       expect({ place, torn: torn.result.ok, again: again.result.ok }).toEqual({ place, torn: false, again: true });

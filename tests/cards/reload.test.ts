@@ -96,6 +96,34 @@ test('without key 3 nothing is added, and a purse is never filled beyond its cei
   expect(purseOf(full)).toBe(OPENING);
 });
 
+test.each([0, 1, 2, 3, 4])('a reply to the hub’s command %d with any byte changed proves nothing', async (place) => {
+  const untouched = anyCard();
+  let length = 0;
+  const measure = (reply: Uint8Array) => {
+    length = reply.length;
+    return reply;
+  };
+  expect((await reload(untouched, { wrong: { apdu: START + place, change: measure } })).result).toMatchObject({
+    ok: true,
+  });
+  for (let at = 0; at < length - 2; at += 1) {
+    const change = (reply: Uint8Array) => reply.map((byte, index) => (index === at ? byte ^ 0x01 : byte));
+    const { result } = await reload(anyCard(), { wrong: { apdu: START + place, change } });
+    expect(result).toMatchObject({ ok: false, outcome: 'unknown' });
+  }
+  const short = await reload(anyCard(), { wrong: { apdu: START + place, change: (reply) => reply.slice(-2) } });
+  expect(short.result).toMatchObject({ ok: false, outcome: 'unknown' });
+});
+
+test('a start that is none, or an amount that no record can name, is refused before anything is sent', () => {
+  const start = { before: new Uint8Array(12), ti: new Uint8Array(4), ctr: 4, challenge: new Uint8Array(16) };
+  const order = { key3: KEYS.credit, rndA: random(2), start, amount: AMOUNT, record: marks.record };
+  for (const amount of [0n, -1n, 1n << 28n]) expect(() => credit({ ...order, amount }).next()).toThrow(RangeError);
+  for (const wrong of [{ before: new Uint8Array(2) }, { ti: new Uint8Array(3) }]) {
+    expect(() => credit({ ...order, start: { ...start, ...wrong } }).next()).toThrow(RangeError);
+  }
+});
+
 const tears = Array.from({ length: COMMANDS }, (_, apdu) => apdu).flatMap((apdu) =>
   (['before', 'after'] as const).map((when) => ({ apdu, when })),
 );
