@@ -1,5 +1,5 @@
-/** Writes a file whole or not at all: temporary file, fsync, rename, fsync of the directory. */
-import { closeSync, fsyncSync, openSync, renameSync, writeFileSync } from 'node:fs';
+/** Files whole or not at all: written by rename, with fsync of file and directory, and read within a bound. */
+import { closeSync, fsyncSync, openSync, readSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 /**
@@ -23,5 +23,27 @@ export function writeAtomic(path: string, text: string, mode: number): void {
     fsyncSync(directory);
   } finally {
     closeSync(directory);
+  }
+}
+
+/**
+ * Reads a file that somebody else may have made; never more than one byte beyond the bound.
+ * @param most bytes that it may have.
+ * @returns null when it is longer.
+ * @throws the system's error when it cannot be read.
+ */
+export function readBounded(path: string, most: number): string | null {
+  const buffer = Buffer.allocUnsafe(most + 1);
+  const file = openSync(path, 'r');
+  try {
+    let length = 0;
+    while (length < buffer.length) {
+      const more = readSync(file, buffer, length, buffer.length - length, null);
+      if (more === 0) return buffer.toString('utf8', 0, length);
+      length += more;
+    }
+    return null;
+  } finally {
+    closeSync(file);
   }
 }

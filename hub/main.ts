@@ -1,4 +1,4 @@
-/** The hub's command line: `simpul-hub init | serve | sign | doctor`. */
+/** The hub's command line: `simpul-hub init | serve | sign | keys | verify-claim | doctor`. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { collectAlone } from './collector.ts';
@@ -7,11 +7,13 @@ import { examine, freeBytes, spellFindings } from './doctor.ts';
 import { makeLog, realEdges } from './edges.ts';
 import { writeAtomic } from './files.ts';
 import { initHub, writeHubCard } from './init.ts';
+import { handOver, masterPassphrase, spellKeys } from './keys.ts';
 import { readSecret } from './secret.ts';
 import { SOFTWARE, startHub } from './serve.ts';
 import { signRequest } from './sign.ts';
 import { openRegistry } from './store/sqlite/registry.ts';
 import { openVault } from './vault.ts';
+import { findingAsJson, spellFinding, verifyClaimFile } from './verifyclaim.ts';
 
 /** Exit codes: 0 done, 1 the command failed or found a fault, 2 it was called wrongly. */
 const FAILED = 1;
@@ -66,6 +68,16 @@ function prepare(directory: string) {
   return { paths, config: read.config, secret: secret.secret };
 }
 
+/** The same with its vault open, or null after saying what is wrong. */
+function prepareVault(directory: string) {
+  const ready = prepare(directory);
+  if (!ready) return null;
+  const edges = realEdges(makeLog('warn'));
+  const opened = openVault(edges, ready.paths.vault, ready.secret);
+  if (!opened.ok) return fail(opened.error);
+  return { paths: ready.paths, edges, vault: opened.vault };
+}
+
 async function serve({ data: directory }: { readonly data: string }): Promise<void> {
   const ready = prepare(directory);
   if (!ready) return;
@@ -115,16 +127,13 @@ function readText(path: string): string | null {
 async function sign(request: string, { data: directory, outlet, out }: SignFlags): Promise<void> {
   const text = readText(request);
   if (text === null) return fail(`the request ${request} cannot be read; check its name`);
-  const ready = prepare(directory);
+  const ready = prepareVault(directory);
   if (!ready) return;
-  const { paths, secret } = ready;
-  const edges = realEdges(makeLog('warn'));
-  const opened = openVault(edges, paths.vault, secret);
-  if (!opened.ok) return fail(opened.error);
+  const { paths, edges, vault } = ready;
   const registry = openRegistry({ path: paths.registry });
   try {
     const ca = readFileSync(paths.ca, 'utf8');
-    const signed = await signRequest({ ...edges, vault: opened.vault, registry, ca }, text, outlet);
+    const signed = await signRequest({ ...edges, vault, registry, ca }, text, outlet);
     if (!signed.ok) return fail(signed.error);
     const grant = `${JSON.stringify(signed.grant, null, 2)}\n`;
     if (out === undefined) return void process.stdout.write(grant);
@@ -135,6 +144,61 @@ async function sign(request: string, { data: directory, outlet, out }: SignFlags
   }
 }
 
+function listKeys({ data, json }: { readonly data: string; readonly json?: boolean }): void {
+  const ready = prepareVault(data);
+  if (!ready) return;
+  const keys = ready.vault.descriptions();
+  process.stdout.write(json ? `${JSON.stringify(keys, null, 2)}\n` : spellKeys(keys));
+}
+
+/** The passphrase over handed-over masters, or null after saying that it is missing. */
+function readMasterPassphrase(): Uint8Array | null {
+  const passphrase = masterPassphrase(process.env);
+  if (passphrase !== null) return passphrase;
+  fail('the masters need their own passphrase: set SIMPUL_MASTER_PASSPHRASE');
+  process.exitCode = MISUSED;
+  return null;
+}
+
+interface HandOverFlags {
+  readonly data: string;
+  readonly issuer: string;
+  readonly out: string;
+}
+
+function handOverKeys({ data, issuer, out }: HandOverFlags): void {
+  const passphrase = readMasterPassphrase();
+  if (passphrase === null) return;
+  const ready = prepareVault(data);
+  if (!ready) return;
+  const handed = handOver(ready.vault, { issuer, out, passphrase });
+  if (!handed.ok) {
+    fail(handed.error);
+    return;
+  }
+  process.stdout.write(spellKeys(handed.masters));
+  say(`Give ${out} to ${issuer}, and its passphrase by another way: who has both can verify its cards' certificates,`);
+  say('and could forge them against it');
+}
+
+interface VerifyFlags {
+  readonly master: string;
+  readonly json?: boolean;
+}
+
+function verifyClaim(claim: string, { master, json }: VerifyFlags): void {
+  const passphrase = readMasterPassphrase();
+  if (passphrase === null) return;
+  const result = verifyClaimFile({ claim, master, passphrase });
+  if (!result.ok) {
+    fail(result.error);
+    if (json) say(JSON.stringify({ valid: null, error: result.error }));
+    return;
+  }
+  process.stdout.write(json ? findingAsJson(result.finding) : spellFinding(result.finding));
+  if (!result.finding.valid) process.exitCode = FAILED;
+}
+
 async function doctor({ data, json }: { readonly data: string; readonly json?: boolean }): Promise<void> {
   const edges = realEdges(makeLog('silent'));
   const findings = await examine({ ...edges, environment: process.env, freeBytes }, data);
@@ -142,12 +206,40 @@ async function doctor({ data, json }: { readonly data: string; readonly json?: b
   if (findings.some(({ state }) => state === 'fail')) process.exitCode = FAILED;
 }
 
+const data = ['-d, --data <dir>', 'data directory', './hub-data'] as const;
+
+function addKeyCommands(root: Command): void {
+  const keys = root.command('keys').description("the vault's keys, as far as people may know them");
+  keys
+    .command('list')
+    .description('list masters and secrets with their check values; never a key')
+    .option(...data)
+    .option('--json', 'the list as JSON')
+    .action(listKeys);
+  keys
+    .command('hand-over')
+    .description("seal a cooperative's own tmac masters for it, under the passphrase in SIMPUL_MASTER_PASSPHRASE")
+    .requiredOption('--issuer <cooperative>', 'cooperative whose masters they are')
+    .requiredOption('--out <file>', 'file to make')
+    .option(...data)
+    .action(handOverKeys);
+  root
+    .command('verify-claim')
+    .description(
+      "say what a card's certificate proves, from its issuer's masters alone; not the kiosk's proof or the beacon, " +
+        'which only kiosk and hub can check, nor that no other holder of the master made it; exit code 1 if not valid',
+    )
+    .argument('<claim>', 'JSON file: a claim, or a purchase request')
+    .requiredOption('--master <file>', 'file from keys hand-over; SIMPUL_MASTER_PASSPHRASE opens it')
+    .option('--json', 'the finding as one JSON object')
+    .action(verifyClaim);
+}
+
 function program(): Command {
   const root = new Command('simpul-hub')
     .description('The hub of a town: it authorises, records and settles')
     .version(SOFTWARE)
     .exitOverride();
-  const data = ['-d, --data <dir>', 'data directory', './hub-data'] as const;
   root
     .command('init')
     .description('make a data directory: settings, vault, certificates, books, and the registered town')
@@ -171,6 +263,7 @@ function program(): Command {
     .option('--out <file>', 'write the grant there instead of to standard output')
     .option(...data)
     .action(sign);
+  addKeyCommands(root);
   root
     .command('doctor')
     .description('look at everything the hub needs; exit code 1 if something is broken')

@@ -3,27 +3,16 @@ import { createCipheriv, createDecipheriv, createPrivateKey, generateKeyPairSync
 import { readFileSync } from 'node:fs';
 import { type Static, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
-import { type Diversifier, diversification, diversifier, TMAC_KEY_NO } from '../cards/diversify.ts';
+import { TMAC_KEY_NO } from '../cards/diversify.ts';
 import { hmac } from '../cards/hmac.ts';
 import { KEY_NO } from '../cards/layout.ts';
 import type { CardUid, CooperativeId } from '../protocol/ids.ts';
 import { makeSealingKeys, open } from '../protocol/sealed.ts';
 import { writeAtomic } from './files.ts';
 import { sealText, unsealText } from './sealedfile.ts';
+import { cardKeyFinder, keyCheck, Master, sealMasters } from './vaultmasters.ts';
 
 const HOLDS = 'simpul-1 vault';
-
-/** Card masters: `app` and `debit` serve all cooperatives, `tmac` and `credit` one each (TRUTH section 14). */
-const Master = Type.Object({
-  purpose: Type.Union([Type.Literal('app'), Type.Literal('debit'), Type.Literal('tmac'), Type.Literal('credit')]),
-  /** Issuing cooperative, or `-` for all. */
-  issuer: Type.String({ pattern: '^(-|[a-z][a-z0-9-]{0,15})$' }),
-  /** Serves card key versions from this one up to the next row's. */
-  from: Type.Integer({ minimum: 0, maximum: 255 }),
-  key: Type.String({ pattern: '^[0-9a-f]{32}$' }),
-  check: Type.String({ pattern: '^[0-9a-f]{6}$' }),
-});
-type Master = Static<typeof Master>;
 
 const Secret = Type.Object({
   purpose: Type.Union([Type.Literal('wrap'), Type.Literal('beacon'), Type.Literal('receipt')]),
@@ -51,18 +40,24 @@ const contentsCheck = Compile(Contents);
 const CACHED_KEYS = 20_000;
 const CACHED_BEACONS = 64;
 
-/** First 3 bytes of HMAC-SHA-256 over a fixed text: tells two keys apart and says nothing else about them. */
-function keyCheck(key: string): string {
-  const text = Buffer.from('simpul-1 key check');
-  return Buffer.from(hmac(Buffer.from(key, 'hex'), text)).toString('hex', 0, 3);
-}
-
 /** A card's keys as the card takes them when it is personalised: hub-run only. */
 export interface CardKeys {
   readonly app: Uint8Array;
   readonly debit: Uint8Array;
   readonly credit: Uint8Array;
   readonly tmac: Uint8Array;
+}
+
+/** What may be told of a key: everything but the key. */
+export interface KeyDescription {
+  readonly kind: 'master' | 'secret';
+  readonly purpose: Master['purpose'] | Secret['purpose'];
+  /** Cooperative whose cards a master serves; null for a master that serves all, and for the hub's secrets. */
+  readonly issuer: string | null;
+  /** First card key version that a master serves; the version of a secret. */
+  readonly from: number;
+  /** Key check value, 3 bytes as hex: equal for equal keys, and of no use for anything else. */
+  readonly check: string;
 }
 
 export interface Vault {
@@ -91,6 +86,10 @@ export interface Vault {
   receiptMac(receipt: string): string;
   /** Opens what a kiosk sealed to the hub; null if it was not. */
   openSealed(context: string, box: Uint8Array): Promise<Uint8Array | null>;
+  /** Every card master and every secret, described. */
+  descriptions(): readonly KeyDescription[];
+  /** An issuer's `tmac` masters, sealed for it under its own passphrase (TRUTH section 12); null if it has none. */
+  handOver(issuer: string, passphrase: Uint8Array, cost?: number): string | null;
 }
 
 export type OpenedVault = { readonly ok: true; readonly vault: Vault } | { readonly ok: false; readonly error: string };
@@ -207,31 +206,22 @@ function useVault(deps: VaultDeps, contents: Contents): Vault {
       return Buffer.from(hmac(receiptKey, Buffer.from(receipt))).toString('hex', 0, 16);
     },
     openSealed: (context, box) => open(sealingPrivate, context, box),
+    descriptions: () => describe(contents),
+    handOver(issuer, passphrase, cost) {
+      return sealMasters(contents.masters, issuer, { random: deps.random, passphrase, cost });
+    },
   };
 }
 
-type KeyFinder = (
-  purpose: Master['purpose'],
-  issuer: string,
-  uid: CardUid,
-  keyNo: number,
-  keyVersion: number,
-) => Uint8Array | null;
-
-function cardKeyFinder(masters: readonly Master[]): KeyFinder {
-  const rows = new Map<string, { from: number; derive: Diversifier }[]>();
-  for (const { purpose, issuer, from, key } of masters) {
-    const name = `${purpose}/${issuer}`;
-    const row = { from, derive: diversifier(Buffer.from(key, 'hex')) };
-    rows.set(
-      name,
-      [...(rows.get(name) ?? []), row].sort((a, b) => b.from - a.from),
-    );
-  }
-  return (purpose, issuer, uid, keyNo, keyVersion) => {
-    const row = rows.get(`${purpose}/${issuer}`)?.find(({ from }) => from <= keyVersion);
-    return row?.derive(diversification(Buffer.from(uid, 'hex'), keyNo, keyVersion)) ?? null;
-  };
+function describe({ masters, secrets }: Contents): KeyDescription[] {
+  return [
+    ...masters.map(({ purpose, issuer, from, check }) => {
+      return { kind: 'master' as const, purpose, issuer: issuer === '-' ? null : issuer, from, check };
+    }),
+    ...secrets.map(({ purpose, version, check }) => {
+      return { kind: 'secret' as const, purpose, issuer: null, from: version, check };
+    }),
+  ];
 }
 
 /** Keeps the beacons of the last minutes: every claim asks for one or a few of them. */
