@@ -1,4 +1,4 @@
-/** Card masters: how they are kept, how a card's key follows from them, and the sealed file an issuer gets its own in. */
+/** The vault's masters: card keys from them, and an issuer's own sealed for its cooperative to keep. */
 import { type Static, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { type Diversifier, diversification, diversifier, TMAC_KEY_NO } from '../cards/diversify.ts';

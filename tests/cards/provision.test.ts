@@ -216,7 +216,7 @@ describe('who answers in place of the card', () => {
     expectReady(card, 2);
   });
 
-  test('cannot make a change of key 0 look as if it had not been made: it is unknown until the new key proves it', async () => {
+  test('cannot make a change of key 0 look undone: it is unknown until the new key proves it', async () => {
     const whole = await lay(blank(), prepare(preparing(journalOf())));
     const sent = whole.exchanges.map((one) => one.sent);
     const card = blank();
