@@ -33,7 +33,8 @@ describe.concurrent('a PC/SC reader in trouble', () => {
     const before = await events.next('card');
     await pcscd.kill();
     expect((await events.next('fault')).why).toContain('PC/SC failed');
-    expect(events.all.map((event) => event.type)).toEqual(['ready', 'card', 'gone', 'fault']);
+    // On a busy machine the next try to reach pcscd may have failed by now as well.
+    expect(events.all.slice(0, 4).map((event) => event.type)).toEqual(['ready', 'card', 'gone', 'fault']);
     first.destroy();
     await pcscd.start();
     await events.next('ready');
