@@ -1,4 +1,4 @@
-/** Personalise: counter file, rights, ceiling, keys, files, first records; each step asks if it is so already. */
+/** Personalise: keys, counter file, rights, ceiling, files, first records; each step asks if it is so already. */
 import { balanceQuestion, certify, type Marks, mark, readLittle } from './closing.ts';
 import { commands, range } from './commands.ts';
 import { changeOthers, FACTORY_VERSION, type JournalChange, type Keyring, mustBeVersion } from './keyring.ts';

@@ -59,8 +59,9 @@ export function* setCounterFile(
     otherwise: 'not-executed',
   });
   if (!listed.ok) return listed;
+  const there = listed.data.includes(counter.no);
   let { session } = listed;
-  if (listed.data.includes(counter.no)) {
+  if (there) {
     const settings = yield* settingsOf(session, counter);
     if (!settings.ok) return settings;
     const held = settings.data[COMMON + 1] ?? -1;
@@ -68,7 +69,13 @@ export function* setCounterFile(
     if (held === version && ours) return settings;
     // A file under a version that was given before has counters that were used before.
     if (held !== FACTORY_VERSION) return failure('counter file', 'other-version', 'not-executed', null);
-    const deleted = yield* ask(settings.session, {
+    session = settings.session;
+  }
+  const untouched = yield* mustBeUntouched(session, 'counter file');
+  if (!untouched.ok) return untouched;
+  session = untouched.session;
+  if (there) {
+    const deleted = yield* ask(session, {
       at: 'delete counter file',
       command: commands.deleteFile,
       ...MAC,
@@ -79,9 +86,7 @@ export function* setCounterFile(
     if (!deleted.ok) return deleted;
     session = deleted.session;
   }
-  const untouched = yield* mustBeUntouched(session, 'counter file');
-  if (!untouched.ok) return untouched;
-  return yield* ask(untouched.session, {
+  return yield* ask(session, {
     at: 'create counter file',
     command: commands.createTransactionMacFile,
     ...FULL,

@@ -281,6 +281,16 @@ describe('a card that is not as it should be before its first commits', () => {
     expect(card.memory.files.has(0x0f)).toBe(false);
   });
 
+  test('with records under the factory’s counter file keeps that file', async () => {
+    const card = await prepared();
+    const file = card.memory.files.get(0x01);
+    if (file?.kind === 'cyclic') file.records = [new Uint8Array(16).fill(7)];
+    const { result, exchanges } = await lay(card, personalise(personalising(journalOf())));
+    expect(result).toMatchObject({ ok: false, at: 'counter file', reason: 'in-use' });
+    expect(exchanges.map(({ sent }) => sent[1])).not.toContain(0xdf);
+    expect(card.memory.files.get(0x0f)).toMatchObject({ keyVersion: 0 });
+  });
+
   test('with a counter file of an older version keeps it, and what it holds', async () => {
     const card = await ready();
     const file = card.memory.files.get(0x0f);
