@@ -1,7 +1,8 @@
 /** Keys as officers may know them: a list that shows none, and an issuer's own masters in a file sealed for it. */
 import { lstatSync } from 'node:fs';
 import { writeAtomic } from './files.ts';
-import type { KeyDescription, Vault } from './vault.ts';
+import type { Vault } from './vault.ts';
+import type { KeyDescription } from './vaultcontents.ts';
 
 /** Spells the vault's keys as a table; by the check values two people can tell whether they hold the same keys. */
 export function spellKeys(keys: readonly KeyDescription[]): string {
@@ -9,7 +10,7 @@ export function spellKeys(keys: readonly KeyDescription[]): string {
     return [kind, purpose, issuer ?? (kind === 'master' ? 'all' : '-'), String(from), check];
   });
   const table = [['kind', 'purpose', 'issuer', 'from version', 'check'], ...rows];
-  const widths = [8, 9, 18, 14, 0];
+  const widths = [8, 11, 18, 14, 0];
   return `${table.map((row) => row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join('')).join('\n')}\n`;
 }
 
