@@ -236,6 +236,22 @@ describe('the emulated tag from the factory', () => {
     expect(plainly(card, '51')).toBe('91ae');
   });
 
+  test('answers with 256 bytes at most, their protection included', () => {
+    const card = anyNtag();
+    card.process(SELECT_NTAG);
+    expect(plainly(card, 'ad', '02000000000000')).toBe(`${'00'.repeat(256)}9100`);
+    for (const [mode, most] of [
+      ['mac', 248],
+      ['full', 239],
+    ] as const) {
+      Object.assign(ndef(card), { access: [0x00, 0x00], mode });
+      const read = mode === 'mac' ? ask : askFull;
+      const length = (bytes: number) => `02000000${bytes.toString(16)}0000`;
+      expect(read(openNtag(card), 'ad', length(most))).toBe(`${'00'.repeat(most)}9100`);
+      expect(read(openNtag(card), 'ad', length(most + 1))).toBe('917e');
+    }
+  });
+
   test('says AE to a wrong key and 9D where no key will do', () => {
     const card = anyNtag();
     expect(ask(openNtag(card, 1), 'ad', '03000000010000')).toBe('91ae');

@@ -2,9 +2,9 @@
 import { type BlankCard, blankMemory } from './blank.ts';
 import { type Card, createCard } from './card.ts';
 import { type CardCommand, cardCommands, type Workplace } from './cardcommands.ts';
-import { type Core, type Profile, STATUS } from './cardcore.ts';
+import { type Core, MAC_LENGTH, type Profile, STATUS } from './cardcore.ts';
 import { concat, fromLsb, lsb } from './cardcrypto.ts';
-import { type CardFile, type CardMemory, SDM_ON } from './cardfiles.ts';
+import { type CardFile, type CardMemory, type CardMode, SDM_ON } from './cardfiles.ts';
 import { sdmFrom } from './cardsdm.ts';
 import { master, settingsCommands, settingsFrom } from './cardsettings.ts';
 import { phoneCommands, view } from './ntagiso.ts';
@@ -13,11 +13,19 @@ const INS = { read: 0xad, changeFileSettings: 0x5f, fileCounters: 0xf6, setConfi
 /** What is as on every card: GetCardUID, GetKeyVersion, GetFileSettings, Read_Sig, WriteData, ChangeKey. */
 const COMMON: readonly number[] = [0x51, 0x64, 0xf5, 0x3c, 0x8d, 0xc4];
 const DONE = new Uint8Array();
+const ANSWER_MAX = 256;
 const NDEF_FILE = 0x02;
 /** The smallest nibbles of access rights that name no key: free, and never. */
 const FREE = 0xe;
 
-/** Table 78: a length of 0 means up to the end. */
+/** How long the answer is, its protection included. */
+const lengthIn: Readonly<Record<CardMode, (length: number) => number>> = {
+  plain: (length) => length,
+  mac: (length) => length + MAC_LENGTH,
+  full: (length) => length + 16 - (length % 16) + MAC_LENGTH,
+};
+
+/** Table 78: a length of 0 means up to the end, and no answer is longer than 256 bytes; its error byte is assumed. */
 const readData = (core: Core) => (place: Workplace, header: Uint8Array) => {
   const no = header[0] ?? 0;
   const file = place.memory.files.get(no);
@@ -25,6 +33,7 @@ const readData = (core: Core) => (place: Workplace, header: Uint8Array) => {
   const [from, length] = [fromLsb(header.subarray(1, 4)), fromLsb(header.subarray(4, 7))];
   const end = length === 0 ? file.content.length : from + length;
   if (from >= file.content.length || end > file.content.length) return STATUS.parameter;
+  if (lengthIn[place.mode](end - from) > ANSWER_MAX) return STATUS.length;
   return view(core, INS.read, no, file)?.slice(from, end) ?? STATUS.denied;
 };
 
