@@ -1,6 +1,7 @@
 /** The hub's command line: `simpul-hub init | serve | sign | keys | verify-claim | doctor`. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { KIOSK_ROLES, type KioskRole } from '../protocol/enrolment.ts';
 import { collectAlone } from './collector.ts';
 import { hubPaths, readConfig } from './config.ts';
 import { examine, freeBytes, spellFindings } from './doctor.ts';
@@ -122,6 +123,8 @@ async function serve({ data: directory }: { readonly data: string }): Promise<vo
 interface SignFlags {
   readonly data: string;
   readonly outlet: string;
+  readonly role?: KioskRole;
+  readonly offline?: boolean;
   readonly out?: string;
 }
 
@@ -133,7 +136,7 @@ function readText(path: string): string | null {
   }
 }
 
-async function sign(request: string, { data: directory, outlet, out }: SignFlags): Promise<void> {
+async function sign(request: string, { data: directory, outlet, role, offline, out }: SignFlags): Promise<void> {
   const text = readText(request);
   if (text === null) return fail(`the request ${request} cannot be read; check its name`);
   const ready = prepareVault(directory);
@@ -142,7 +145,7 @@ async function sign(request: string, { data: directory, outlet, out }: SignFlags
   const registry = openRegistry({ path: paths.registry });
   try {
     const ca = readFileSync(paths.ca, 'utf8');
-    const signed = await signRequest({ ...edges, vault, registry, ca }, text, outlet);
+    const signed = await signRequest({ ...edges, vault, registry, ca }, text, outlet, { role, offline });
     if (!signed.ok) return fail(signed.error);
     const grant = `${JSON.stringify(signed.grant, null, 2)}\n`;
     if (out === undefined) return void process.stdout.write(grant);
@@ -314,6 +317,8 @@ function program(): Command {
     .description("answer a kiosk's enrolment request with a certificate, a number and its outlet")
     .argument('<request>', 'request file made by simpul-kiosk')
     .requiredOption('--outlet <id>', 'outlet where the kiosk stands')
+    .addOption(new Option('--role <role>', "what it is for: to sell, or to make members' cards").choices(KIOSK_ROLES))
+    .option('--offline', 'it may hold the debit masters and read cards without the hub: only where a signal is missing')
     .option('--out <file>', 'write the grant there instead of to standard output')
     .option(...data)
     .action(sign);

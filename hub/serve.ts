@@ -16,6 +16,7 @@ import type { Ledger } from './store/ledger.ts';
 import type { Registry } from './store/registry.ts';
 import { holdAlone } from './store/sqlite/alone.ts';
 import { openRegistry } from './store/sqlite/registry.ts';
+import { tellCards } from './tellcards.ts';
 import { openVault, type Vault } from './vault.ts';
 
 export const SOFTWARE = 'simpul-hub 0.1.0';
@@ -72,6 +73,8 @@ export async function startHub(deps: HubDeps, { directory, config, secret }: Hub
     closing.unshift(() => registry.close());
     const ledger = await deps.openLedger(paths.ledger, deps.onFatal);
     closing.unshift(() => ledger.close());
+    // Before the first request: a card that was frozen while no hub ran must not pay.
+    await tellCards(registry, ledger);
     const tls = {
       key: opened.vault.tlsKey,
       certificate: readFileSync(paths.certificate, 'utf8'),
@@ -120,7 +123,7 @@ async function wire(deps: HubDeps, { config, tls, registry, ledger, vault, closi
   closing.unshift(() => broker.close());
   const goodbye = startBeacon({ ...deps, vault, retain: broker.retain }, SOFTWARE);
   closing.unshift(() => Promise.race([goodbye(), new Promise<void>((resolve) => deps.later(resolve, GOODBYE_MS))]));
-  closing.unshift(watchRegistry(deps, registry, broker));
+  closing.unshift(watchRegistry(deps, { registry, ledger, broker }));
   const page = config.metricsPort === undefined ? undefined : await serveMetrics(metrics, config.metricsPort);
   closing.unshift(() => page?.close());
   if (benchTcpPort !== undefined)
@@ -151,14 +154,24 @@ function dropEnded(registry: Registry, broker: Broker): void {
   }
 }
 
-/** Takes up enrolments and revocations that `simpul-hub sign` and others wrote; returns how to stop. */
-function watchRegistry(deps: HubDeps, registry: Registry, broker: Broker): () => void {
+interface Watched {
+  readonly registry: Registry;
+  readonly ledger: Ledger;
+  readonly broker: Broker;
+}
+
+/** Takes up enrolments, revocations and cards that `simpul-hub sign` and others wrote; returns how to stop. */
+function watchRegistry(deps: HubDeps, { registry, ledger, broker }: Watched): () => void {
   let callOff = () => {};
+  const failed = (error: unknown) => deps.log.error({ err: error }, 'the registry could not be read again');
   const look = () => {
     try {
-      if (registry.refresh()) dropEnded(registry, broker);
+      if (registry.refresh()) {
+        dropEnded(registry, broker);
+        tellCards(registry, ledger).catch(failed);
+      }
     } catch (error) {
-      deps.log.error({ err: error }, 'the registry could not be read again');
+      failed(error);
     }
     callOff = deps.later(look, REFRESH_MS);
   };

@@ -1,6 +1,6 @@
 /** Sign: answers a kiosk's enrolment request with a certificate, a number and an outlet. */
 import { Compile } from 'typebox/compile';
-import { type EnrolmentGrant, EnrolmentRequest, witnessContext } from '../protocol/enrolment.ts';
+import { type EnrolmentGrant, EnrolmentRequest, type KioskRole, witnessContext } from '../protocol/enrolment.ts';
 import type { KioskName, OutletId } from '../protocol/ids.ts';
 import { seal } from '../protocol/sealed.ts';
 import { type CaDeps, type CsrFault, signKiosk } from './ca.ts';
@@ -28,13 +28,25 @@ export type SignResult =
   | { readonly ok: true; readonly grant: EnrolmentGrant; readonly serial: string }
   | { readonly ok: false; readonly error: string };
 
+/** What the kiosk will be for. */
+export interface Duties {
+  readonly role?: KioskRole | undefined;
+  /** Whether it may hold the debit masters, sealed on its disk (TRUTH section 14). */
+  readonly offline?: boolean | undefined;
+}
+
 const NEXT = 'make a new request on the kiosk and try again';
 
 /**
  * Enrols a kiosk at an outlet. A name that was enrolled before gets a new number and certificate; the old ones end.
  * @param text the request file's contents: not trusted.
  */
-export async function signRequest(deps: SignDeps, text: string, outletId: string): Promise<SignResult> {
+export async function signRequest(
+  deps: SignDeps,
+  text: string,
+  outletId: string,
+  { role = 'stall', offline = false }: Duties = {},
+): Promise<SignResult> {
   const { vault, registry, ca } = deps;
   let value: unknown;
   try {
@@ -71,8 +83,11 @@ export async function signRequest(deps: SignDeps, text: string, outletId: string
     serial: issued.serial,
     sealingKey,
     witness: vault.wrap(witness),
+    role,
+    offline,
   });
   const place = { id: outlet.id, name: outlet.name, cooperative: home.id, cooperativeName: home.name };
-  const grant: EnrolmentGrant = { v: 1, name, kiosk: kiosk.no, certificate: issued.certificate, ca, outlet: place };
+  const { certificate } = issued;
+  const grant: EnrolmentGrant = { v: 1, name, kiosk: kiosk.no, certificate, ca, role, outlet: place };
   return { ok: true, grant, serial: issued.serial };
 }

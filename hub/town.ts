@@ -6,13 +6,11 @@ import { CardUidSchema, CooperativeIdSchema, MemberIdSchema, OutletIdSchema, PLA
 import { Rupiah } from '../protocol/money.ts';
 import { HUB_ORIGIN, type Ledger } from './store/ledger.ts';
 import type { Registry } from './store/registry.ts';
+import { tellCards } from './tellcards.ts';
 
 const Name = Type.String({ minLength: 1, maxLength: 64 });
 const exact = { additionalProperties: false };
 const Amount = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
-
-/** After personalising, a card has committed four transactions (TRUTH section 2). */
-const TMC_AFTER_PERSONALISING = 4;
 
 export const Town = Type.Object(
   {
@@ -144,10 +142,12 @@ export async function settle(town: Town, registry: Registry, ledger: Ledger, now
   for (const { uid, number, member } of town.cards) {
     const issuer = home.get(member);
     if (issuer === undefined) throw new Error(`member ${member} was checked and is missing`);
-    const card = { uid: uid as CardUid, number, issuer, member: member as MemberId, status: 'active' as const };
-    registry.putCard({ ...card, keyVersion: 1, tmacKeyVersion: 1 });
-    await ledger.putCard({ uid: card.uid, status: 'active', keyVersion: 1, tmc: TMC_AFTER_PERSONALISING });
+    const versions = { keyVersion: 1, tmacKeyVersion: 1 };
+    const card = { uid: uid as CardUid, number, issuer, member: member as MemberId, ...versions };
+    registry.putChip({ uid: card.uid, profile: 'desfire-light', keyVersion: versions.keyVersion });
+    registry.putCard({ ...card, status: 'active', made: null });
   }
+  await tellCards(registry, ledger);
   await Promise.all(town.members.map((member, at) => openAccount(ledger, member, at + 1, now())));
 }
 

@@ -5,7 +5,13 @@ import { join } from 'node:path';
 import * as x509 from '@peculiar/x509';
 import { type Static, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
-import { EnrolmentGrant, type EnrolmentRequest, HubCard, witnessContext } from '../protocol/enrolment.ts';
+import {
+  EnrolmentGrant,
+  type EnrolmentRequest,
+  HubCard,
+  type KioskRole,
+  witnessContext,
+} from '../protocol/enrolment.ts';
 import { type KioskName, KioskNameSchema, type KioskNo } from '../protocol/ids.ts';
 import { makeSealingKeys, seal } from '../protocol/sealed.ts';
 import { readIfThere, writePrivate } from './files.ts';
@@ -27,6 +33,7 @@ type Secrets = Static<typeof Secrets>;
 export interface Identity {
   readonly name: KioskName;
   readonly kiosk: KioskNo;
+  readonly role: KioskRole;
   readonly outlet: EnrolmentGrant['outlet'];
   /** PEM texts for TLS. */
   readonly key: string;
@@ -173,6 +180,7 @@ export function loadIdentity(dir: string): Identity {
   return {
     name: grant.name as KioskName,
     kiosk: grant.kiosk as KioskNo,
+    role: grant.role,
     outlet: grant.outlet,
     key: secrets.identity,
     certificate: grant.certificate,

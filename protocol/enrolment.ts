@@ -20,6 +20,10 @@ export const EnrolmentRequest = Type.Object({
 });
 export type EnrolmentRequest = Static<typeof EnrolmentRequest>;
 
+/** What a kiosk may do: sell at a stall, or make members' cards. */
+export const KIOSK_ROLES = ['stall', 'issuing'] as const;
+export type KioskRole = (typeof KIOSK_ROLES)[number];
+
 /** The hub's answer to an enrolment request. */
 export const EnrolmentGrant = Type.Object({
   v: VERSION,
@@ -27,6 +31,7 @@ export const EnrolmentGrant = Type.Object({
   kiosk: KioskNoSchema,
   certificate: Pem,
   ca: Pem,
+  role: Type.Unsafe<KioskRole>(Type.Union(KIOSK_ROLES.map((role) => Type.Literal(role)))),
   outlet: Type.Object({
     id: OutletIdSchema,
     name: Type.String({ minLength: 1, maxLength: 64 }),

@@ -2,6 +2,7 @@
 import type { CardUid, CooperativeId } from '../../protocol/ids.ts';
 import type { Account } from '../rules/accounts.ts';
 import type { EntryKind, ReceiptFacts, Slot, Verdict } from '../rules/entries.ts';
+import type { CardStatus } from '../rules/lifecycle.ts';
 
 /**
  * Names one decision for ever. Origins below 2^24 are kiosk numbers; origin 2^24 + kiosk number holds the voids of that
@@ -53,12 +54,11 @@ export interface Alarm {
   readonly detail: string;
 }
 
-export type CardStatus = 'active' | 'frozen' | 'replaced' | 'retired';
-
 /** What the ledger itself must know of a card to judge it inside the post. */
 export interface LedgerCard {
   readonly uid: CardUid;
   readonly status: CardStatus;
+  /** Version of the counter file's key. */
   readonly keyVersion: number;
   /** Highest counter seen; 4 after personalising. */
   readonly tmc: number;

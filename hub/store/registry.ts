@@ -1,7 +1,9 @@
 /** The registry's port: cooperatives, members, cards, outlets, kiosks and tariffs; read from memory, written rarely. */
+import type { KioskRole } from '../../protocol/enrolment.ts';
 import type { CardUid, CooperativeId, KioskName, KioskNo, MemberId, OutletId } from '../../protocol/ids.ts';
+import type { CardStatus } from '../rules/lifecycle.ts';
 import type { Tariff } from '../rules/tariffs.ts';
-import type { CardStatus } from './ledger.ts';
+import type { CardStock } from './cardstock.ts';
 
 export interface Cooperative {
   readonly id: CooperativeId;
@@ -26,6 +28,18 @@ export interface Card {
   readonly keyVersion: number;
   readonly tmacKeyVersion: number;
   readonly status: CardStatus;
+  /** How the hub marked the card's first records; null for a card that was made elsewhere. */
+  readonly made: Making | null;
+}
+
+/** What stays fixed from the first try to personalise a card to the last. */
+export interface Making {
+  /** First of four seqs under the hub's own number. */
+  readonly seq: number;
+  /** Beacon slot of the records. */
+  readonly slot: number;
+  /** Hub time when the chip was bound to its member, milliseconds since 1970 UTC. */
+  readonly at: number;
 }
 
 export interface Outlet {
@@ -45,14 +59,20 @@ export interface Kiosk {
   readonly sealingKey: Uint8Array;
   /** Witness key, wrapped by the vault. */
   readonly witness: Uint8Array;
+  readonly role: KioskRole;
+  /** Whether it may hold the debit masters, and so read cards without the hub (TRUTH section 14). */
+  readonly offline: boolean;
   readonly revoked: boolean;
 }
 
-export interface Registry {
+export interface Registry extends CardStock {
   cooperatives(): readonly Cooperative[];
   cooperative(id: CooperativeId): Cooperative | undefined;
   member(id: MemberId): Member | undefined;
   card(uid: CardUid): Card | undefined;
+  cardByNumber(number: string): Card | undefined;
+  /** Every card a member ever had. */
+  cardsOf(member: MemberId): readonly Card[];
   outlet(id: OutletId): Outlet | undefined;
   /** The kiosk that holds this name now; earlier enrolments of the name are found by number only. */
   kiosk(name: KioskName): Kiosk | undefined;
@@ -61,7 +81,12 @@ export interface Registry {
   tariffs(): readonly Tariff[];
   putCooperative(cooperative: Cooperative): void;
   putMember(member: Member): void;
+  /** @throws RangeError if the card's status cannot follow the one it had. */
   putCard(card: Card): void;
+  /** Cards whose status or counter key the ledger was not told of yet. */
+  untold(): readonly Card[];
+  /** The ledger has it on its disk. */
+  told(card: Card): void;
   putOutlet(outlet: Outlet): void;
   putTariff(tariff: Tariff): void;
   /**

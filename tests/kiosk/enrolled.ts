@@ -38,7 +38,8 @@ export async function makeTown(port: number, madeAt = Date.now()): Promise<Town>
       const issued = await signKiosk(deps, caKey, ca, request.name as KioskName, request.csr);
       if (!issued.ok) throw new Error(issued.fault);
       const outlet = { id: 'lapak-1', name: 'Lapak Bu Sri', cooperative: 'pasar', cooperativeName: 'Koperasi Pasar' };
-      return { v: 1, name: request.name, kiosk: 7, certificate: issued.certificate, ca, outlet, ...changes };
+      const { certificate } = issued;
+      return { v: 1, name: request.name, kiosk: 7, certificate, ca, role: 'stall', outlet, ...changes };
     },
   };
 }

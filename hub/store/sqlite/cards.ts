@@ -3,7 +3,8 @@ import type Database from 'better-sqlite3';
 import type { CardUid } from '../../../protocol/ids.ts';
 import type { Refusal } from '../../../protocol/refusals.ts';
 import type { Guard, Slot } from '../../rules/entries.ts';
-import type { CardStatus, LedgerCard } from '../ledger.ts';
+import type { CardStatus } from '../../rules/lifecycle.ts';
+import type { LedgerCard } from '../ledger.ts';
 
 interface Gap {
   readonly first: number;

@@ -17,15 +17,77 @@ CREATE TABLE IF NOT EXISTS member (
   name        TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- `told`: status and counter key as the ledger last had them; it has a file of its own and is told after this one.
 CREATE TABLE IF NOT EXISTS card (
-  uid              TEXT PRIMARY KEY,
+  uid              TEXT PRIMARY KEY REFERENCES chip (uid),
   number           TEXT NOT NULL UNIQUE,
   issuer           TEXT NOT NULL REFERENCES cooperative (id),
   member           TEXT NOT NULL REFERENCES member (id),
-  key_version      INTEGER NOT NULL CHECK (key_version BETWEEN 0 AND 255),
-  tmac_key_version INTEGER NOT NULL CHECK (tmac_key_version BETWEEN 0 AND 255),
-  status           TEXT NOT NULL CHECK (status IN ('active', 'frozen', 'replaced', 'retired'))
+  key_version      INTEGER NOT NULL CHECK (key_version BETWEEN 1 AND 255),
+  tmac_key_version INTEGER NOT NULL CHECK (tmac_key_version BETWEEN 1 AND 255),
+  status           TEXT NOT NULL CHECK (
+    status IN ('personalising', 'ready', 'active', 'frozen', 'replaced', 'retired')),
+  made_seq         INTEGER UNIQUE CHECK (made_seq BETWEEN 1 AND 16777212),
+  made_slot        INTEGER,
+  made_at          INTEGER,
+  told             TEXT NOT NULL DEFAULT '',
+  CHECK ((made_seq IS NULL) = (made_slot IS NULL) AND (made_seq IS NULL) = (made_at IS NULL))
 ) STRICT, WITHOUT ROWID;
+CREATE TRIGGER IF NOT EXISTS card_kept BEFORE DELETE ON card
+BEGIN SELECT RAISE(ABORT, 'a card is never forgotten'); END;
+CREATE TRIGGER IF NOT EXISTS card_fixed BEFORE UPDATE OF number, issuer, member, made_seq, made_slot, made_at ON card
+WHEN OLD.number IS NOT NEW.number OR OLD.issuer IS NOT NEW.issuer OR OLD.member IS NOT NEW.member
+  OR OLD.made_seq IS NOT NEW.made_seq OR OLD.made_slot IS NOT NEW.made_slot OR OLD.made_at IS NOT NEW.made_at
+BEGIN SELECT RAISE(ABORT, 'a card keeps its number and its member'); END;
+
+-- Every chip that was ever laid on the vault's reader. key_version: last proven version of key 0, 0 = none of ours yet.
+CREATE TABLE IF NOT EXISTS chip (
+  uid         TEXT PRIMARY KEY,
+  profile     TEXT NOT NULL CHECK (profile IN ('desfire-light', 'desfire-ev', 'ntag424')),
+  key_version INTEGER NOT NULL CHECK (key_version BETWEEN 0 AND 255)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER IF NOT EXISTS chip_kept BEFORE DELETE ON chip
+BEGIN SELECT RAISE(ABORT, 'a chip is never forgotten'); END;
+CREATE TRIGGER IF NOT EXISTS chip_forward BEFORE UPDATE OF key_version ON chip WHEN NEW.key_version < OLD.key_version
+BEGIN SELECT RAISE(ABORT, 'versions of keys never go back'); END;
+
+-- Every change of a key, written before it is sent. Key number 15 is the counter file's key, whose versions come once.
+CREATE TABLE IF NOT EXISTS key_change (
+  id           INTEGER PRIMARY KEY AUTOINCREMENT,
+  uid          TEXT NOT NULL REFERENCES chip (uid),
+  key_no       INTEGER NOT NULL CHECK (key_no BETWEEN 0 AND 4 OR key_no = 15),
+  from_version INTEGER NOT NULL CHECK (from_version BETWEEN 0 AND 255),
+  to_version   INTEGER NOT NULL CHECK (to_version BETWEEN 1 AND 255),
+  at           INTEGER NOT NULL,
+  proven       INTEGER NOT NULL CHECK (proven IN (0, 1)),
+  CHECK (to_version >= from_version)
+) STRICT;
+CREATE INDEX IF NOT EXISTS key_change_of ON key_change (uid);
+CREATE UNIQUE INDEX IF NOT EXISTS counter_key_once ON key_change (uid, to_version) WHERE key_no = 15;
+CREATE TRIGGER IF NOT EXISTS key_change_kept BEFORE DELETE ON key_change
+BEGIN SELECT RAISE(ABORT, 'a change of a key is never forgotten'); END;
+CREATE TRIGGER IF NOT EXISTS key_change_final BEFORE UPDATE OF uid, key_no, from_version, to_version, at ON key_change
+BEGIN SELECT RAISE(ABORT, 'a change of a key never changes'); END;
+
+-- Cards to be made, in the order in which chips are given to them. A number is never given twice, also not by an order
+-- that was taken back.
+CREATE TABLE IF NOT EXISTS card_order (
+  id        INTEGER PRIMARY KEY AUTOINCREMENT,
+  number    TEXT NOT NULL UNIQUE,
+  member    TEXT NOT NULL REFERENCES member (id),
+  batch     TEXT NOT NULL,
+  at        INTEGER NOT NULL,
+  uid       TEXT UNIQUE REFERENCES chip (uid),
+  withdrawn INTEGER NOT NULL DEFAULT 0 CHECK (withdrawn IN (0, 1)),
+  CHECK (uid IS NULL OR withdrawn = 0)
+) STRICT;
+CREATE INDEX IF NOT EXISTS card_order_waiting ON card_order (id) WHERE uid IS NULL AND withdrawn = 0;
+CREATE TRIGGER IF NOT EXISTS card_order_kept BEFORE DELETE ON card_order
+BEGIN SELECT RAISE(ABORT, 'a card number is never given up'); END;
+CREATE TRIGGER IF NOT EXISTS card_order_final BEFORE UPDATE OF number, member, batch, at, uid ON card_order
+WHEN OLD.number IS NOT NEW.number OR OLD.member IS NOT NEW.member OR OLD.batch IS NOT NEW.batch OR OLD.at IS NOT NEW.at
+  OR OLD.uid IS NOT NULL
+BEGIN SELECT RAISE(ABORT, 'an order never changes'); END;
 
 CREATE TABLE IF NOT EXISTS outlet (
   id          TEXT PRIMARY KEY,
@@ -43,11 +105,13 @@ CREATE TABLE IF NOT EXISTS kiosk (
   serial      TEXT NOT NULL UNIQUE,
   sealing_key BLOB NOT NULL CHECK (length(sealing_key) = 65),
   witness     BLOB NOT NULL,
+  role        TEXT NOT NULL CHECK (role IN ('stall', 'issuing')),
+  offline     INTEGER NOT NULL CHECK (offline IN (0, 1)),
   revoked     INTEGER NOT NULL CHECK (revoked IN (0, 1))
 ) STRICT;
 CREATE TRIGGER IF NOT EXISTS kiosk_kept BEFORE DELETE ON kiosk
 BEGIN SELECT RAISE(ABORT, 'a kiosk number is never given up'); END;
-CREATE TRIGGER IF NOT EXISTS kiosk_final BEFORE UPDATE OF no, name, serial, witness ON kiosk
+CREATE TRIGGER IF NOT EXISTS kiosk_final BEFORE UPDATE OF no, name, serial, witness, role ON kiosk
 BEGIN SELECT RAISE(ABORT, 'an enrolment never changes'); END;
 
 -- A version is named on receipts: its terms never change.

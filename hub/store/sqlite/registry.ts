@@ -1,8 +1,11 @@
 /** The registry in SQLite: everything in maps, every change on the disk before it is seen. */
 import type Database from 'better-sqlite3';
 import type { CardUid, CooperativeId, KioskName, KioskNo, MemberId, OutletId } from '../../../protocol/ids.ts';
+import { mayBecome } from '../../rules/lifecycle.ts';
 import { type Tariff, tariffFault } from '../../rules/tariffs.ts';
-import type { Card, Cooperative, Kiosk, Member, Outlet, Registry } from '../registry.ts';
+import type { CardStock } from '../cardstock.ts';
+import type { Card, Cooperative, Kiosk, Making, Member, Outlet, Registry } from '../registry.ts';
+import { openCardStock } from './cardstock.ts';
 import { openDatabase } from './database.ts';
 
 type Row<T> = { [Key in keyof T]: unknown };
@@ -12,13 +15,20 @@ const sql = {
     ON CONFLICT (id) DO UPDATE SET name = excluded.name, net_debit_cap = excluded.net_debit_cap`,
   member: `INSERT INTO member (id, cooperative, name) VALUES (?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET cooperative = excluded.cooperative, name = excluded.name`,
-  card: `INSERT INTO card (uid, number, issuer, member, key_version, tmac_key_version, status)
-    VALUES (?, ?, ?, ?, ?, ?, ?)
+  card: `INSERT INTO card
+    (uid, number, issuer, member, key_version, tmac_key_version, status, made_seq, made_slot, made_at)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (uid) DO UPDATE SET number = excluded.number, issuer = excluded.issuer, member = excluded.member,
-      key_version = excluded.key_version, tmac_key_version = excluded.tmac_key_version, status = excluded.status`,
+      key_version = excluded.key_version, tmac_key_version = excluded.tmac_key_version, status = excluded.status,
+      made_seq = excluded.made_seq, made_slot = excluded.made_slot, made_at = excluded.made_at`,
+  cards: `SELECT uid, number, issuer, member, key_version AS keyVersion, tmac_key_version AS tmacKeyVersion, status,
+    made_seq AS seq, made_slot AS slot, made_at AS at FROM card`,
+  untold: "SELECT uid FROM card WHERE status <> 'personalising' AND told <> status || ' ' || tmac_key_version",
+  told: 'UPDATE card SET told = ? WHERE uid = ?',
   outlet: `INSERT INTO outlet (id, cooperative, name, open) VALUES (?, ?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET cooperative = excluded.cooperative, name = excluded.name, open = excluded.open`,
-  kiosk: 'INSERT INTO kiosk (name, outlet, serial, sealing_key, witness, revoked) VALUES (?, ?, ?, ?, ?, 0)',
+  kiosk: `INSERT INTO kiosk (name, outlet, serial, sealing_key, witness, role, offline, revoked)
+    VALUES (?, ?, ?, ?, ?, ?, ?, 0)`,
   revoke: 'UPDATE kiosk SET revoked = 1 WHERE no = ?',
   tariff: `INSERT INTO tariff (version, kind, reach, fixed, basis_points, min, max, shares, valid_from)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -40,7 +50,8 @@ function load(db: Database.Database): Loaded {
   const by = <Key, T>(rows: readonly T[], key: (row: T) => Key) => new Map(rows.map((row) => [key(row), row]));
   const outlets = all<Outlet>('SELECT id, cooperative, name, open FROM outlet');
   const kiosks = all<Kiosk>(
-    'SELECT no, name, outlet, serial, sealing_key AS sealingKey, witness, revoked FROM kiosk ORDER BY no',
+    `SELECT no, name, outlet, serial, sealing_key AS sealingKey, witness, role, offline, revoked
+      FROM kiosk ORDER BY no`,
   );
   const tariffs = money<Tariff & { version: bigint; basisPoints: bigint; shares: string }>(
     `SELECT version, kind, reach, fixed, basis_points AS basisPoints, min, max, shares, valid_from AS "from"
@@ -53,10 +64,10 @@ function load(db: Database.Database): Loaded {
     ),
     members: by(all<Member>('SELECT id, cooperative, name FROM member'), (m) => m.id),
     cards: by(
-      all<Card>(
-        `SELECT uid, number, issuer, member, key_version AS keyVersion, tmac_key_version AS tmacKeyVersion, status
-          FROM card`,
-      ),
+      all<Omit<Card, 'made'> & Record<keyof Making, number | null>>(sql.cards).map(({ seq, slot, at, ...card }) => {
+        // The table holds all three or none.
+        return { ...card, made: seq === null ? null : ({ seq, slot, at } as Making) };
+      }),
       (c) => c.uid,
     ),
     outlets: by(
@@ -64,7 +75,7 @@ function load(db: Database.Database): Loaded {
       (o) => o.id,
     ),
     kiosks: by(
-      kiosks.map((kiosk) => ({ ...kiosk, revoked: Boolean(kiosk.revoked) })),
+      kiosks.map((kiosk) => ({ ...kiosk, offline: Boolean(kiosk.offline), revoked: Boolean(kiosk.revoked) })),
       (k) => k.no,
     ),
     tariffs: by(
@@ -84,6 +95,34 @@ function insertTariff(db: Database.Database, tariff: Tariff): void {
   if (fault !== null) throw new RangeError(`tariff ${tariff.version}: ${fault}`);
   const { version, kind, reach, fixed, basisPoints, min, max, shares, from } = tariff;
   db.prepare(sql.tariff).run(version, kind, reach, fixed, basisPoints, min, max, JSON.stringify(shares), from);
+}
+
+type CardRows = Pick<Registry, 'card' | 'cardByNumber' | 'cardsOf' | 'putCard' | 'untold' | 'told' | keyof CardStock>;
+
+/** The cards of a registry, and the stock they are made from. */
+function cardRows(db: Database.Database, cards: Map<CardUid, Card>): CardRows {
+  function writeCard(row: Card): void {
+    const { uid, number, issuer, member, keyVersion, tmacKeyVersion, status, made } = row;
+    const before = cards.get(uid)?.status;
+    if (before !== undefined && before !== status && !mayBecome(before, status)) {
+      throw new RangeError(`card ${uid} is ${before}, and so cannot become ${status}`);
+    }
+    const making = made === null ? [null, null, null] : [made.seq, made.slot, made.at];
+    db.prepare(sql.card).run(uid, number, issuer, member, keyVersion, tmacKeyVersion, status, ...making);
+  }
+
+  return {
+    card: (uid) => cards.get(uid),
+    cardByNumber: (number) => [...cards.values()].find((card) => card.number === number),
+    cardsOf: (member) => [...cards.values()].filter((card) => card.member === member),
+    putCard: (row) => {
+      writeCard(row);
+      cards.set(row.uid, row);
+    },
+    untold: () => (db.prepare(sql.untold).pluck().all() as CardUid[]).flatMap((uid) => cards.get(uid) ?? []),
+    told: ({ uid, status, tmacKeyVersion }) => void db.prepare(sql.told).run(`${status} ${tmacKeyVersion}`, uid),
+    ...openCardStock(db, { write: writeCard, written: (card) => cards.set(card.uid, card) }),
+  };
 }
 
 /** Commands write beside a running hub, each for a moment. */
@@ -106,8 +145,9 @@ export function openRegistry({ path }: { readonly path: string }): Registry {
   let seen = othersCommits();
 
   function enrol(given: Omit<Kiosk, 'no' | 'revoked'>): Kiosk {
-    const { name, outlet, serial, sealingKey, witness } = given;
-    const { lastInsertRowid } = db.prepare(sql.kiosk).run(name, outlet, serial, sealingKey, witness);
+    const { name, outlet, serial, sealingKey, witness, role, offline } = given;
+    const row = [name, outlet, serial, sealingKey, witness, role, offline ? 1 : 0];
+    const { lastInsertRowid } = db.prepare(sql.kiosk).run(row);
     const kiosk: Kiosk = { ...given, no: Number(lastInsertRowid) as KioskNo, revoked: false };
     kiosks.set(kiosk.no, kiosk);
     named.set(name, kiosk);
@@ -142,7 +182,6 @@ export function openRegistry({ path }: { readonly path: string }): Registry {
     cooperatives: () => [...cooperatives.values()],
     cooperative: (id) => cooperatives.get(id),
     member: (id) => members.get(id),
-    card: (uid) => cards.get(uid),
     outlet: (id) => outlets.get(id),
     kiosk: (name) => named.get(name),
     kioskByNo: (no) => kiosks.get(no),
@@ -156,11 +195,6 @@ export function openRegistry({ path }: { readonly path: string }): Registry {
       db.prepare(sql.member).run(row.id, row.cooperative, row.name);
       members.set(row.id, row);
     },
-    putCard: (row) => {
-      const { uid, number, issuer, member, keyVersion, tmacKeyVersion, status } = row;
-      db.prepare(sql.card).run(uid, number, issuer, member, keyVersion, tmacKeyVersion, status);
-      cards.set(uid, row);
-    },
     putOutlet: (row) => {
       db.prepare(sql.outlet).run(row.id, row.cooperative, row.name, row.open ? 1 : 0);
       outlets.set(row.id, row);
@@ -169,6 +203,7 @@ export function openRegistry({ path }: { readonly path: string }): Registry {
       insertTariff(db, row);
       tariffs.set(row.version, row);
     },
+    ...cardRows(db, cards),
     enrol,
     revoke,
     refresh,

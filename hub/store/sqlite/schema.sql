@@ -71,7 +71,7 @@ CREATE TABLE IF NOT EXISTS card (
   id          INTEGER PRIMARY KEY,
   uid         TEXT NOT NULL UNIQUE,
   status      TEXT NOT NULL CHECK (
-    status = 'active' OR status = 'frozen' OR status = 'replaced' OR status = 'retired'),
+    status = 'ready' OR status = 'active' OR status = 'frozen' OR status = 'replaced' OR status = 'retired'),
   key_version INTEGER NOT NULL,
   tmc         INTEGER NOT NULL,
   recent      TEXT NOT NULL,

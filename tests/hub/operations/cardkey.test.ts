@@ -23,6 +23,7 @@ test('the quota counts new cards within 24 hours, per kiosk', async () => {
     keyVersion: 1,
     tmacKeyVersion: 1,
     status: 'active',
+    made: null,
   });
   const ask = makeCardKey({ vault: opened.vault, registry: { card }, now: () => now });
   const kiosk = (no: number): Kiosk => ({
@@ -32,6 +33,8 @@ test('the quota counts new cards within 24 hours, per kiosk', async () => {
     serial: 'aa',
     sealingKey: publicKey,
     witness: new Uint8Array(),
+    role: 'stall',
+    offline: false,
     revoked: false,
   });
   const reply = async (no: number, at: number) => {

@@ -90,7 +90,9 @@ function enrolKiosks(directory: string, outlets: readonly string[], signed: read
   for (const [index, { serial }] of signed.entries()) {
     const outlet = (outlets[index % outlets.length] ?? '') as OutletId;
     const witness = vault.wrap(randomBytes(32));
-    registry.enrol({ name: kioskName(index), outlet, serial, sealingKey: vault.sealingKey, witness });
+    const { sealingKey } = vault;
+    const duties = { role: 'stall', offline: false } as const;
+    registry.enrol({ name: kioskName(index), outlet, serial, sealingKey, witness, ...duties });
   }
   registry.close();
 }

@@ -23,6 +23,7 @@ const card: Card = {
   keyVersion: 1,
   tmacKeyVersion: 2,
   status: 'active',
+  made: null,
 };
 const outlet: Outlet = { id: 'lapak-12' as OutletId, cooperative: cooperative.id, name: 'Lapak 12', open: true };
 const tariff: Tariff = {
@@ -42,6 +43,8 @@ const enrolment = (name: string, serial: string): Omit<Kiosk, 'no' | 'revoked'> 
   serial,
   sealingKey: Buffer.alloc(65, 4),
   witness: Buffer.from('wrapped'),
+  role: 'stall',
+  offline: false,
 });
 
 /** Opens a registry that closes with the test, and fills it when it is new. */
@@ -51,6 +54,7 @@ function newRegistry(path = ledgerPath(), fill = true): Registry {
   if (!fill) return registry;
   registry.putCooperative(cooperative);
   registry.putMember(member);
+  registry.putChip({ uid: card.uid, profile: 'desfire-light', keyVersion: 1 });
   registry.putCard(card);
   registry.putOutlet(outlet);
   registry.putTariff(tariff);

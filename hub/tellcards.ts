@@ -1,0 +1,17 @@
+/** Tells the ledger what became of cards: the registry has its own file, and the ledger judges by what it was told. */
+import type { Ledger } from './store/ledger.ts';
+import type { Registry } from './store/registry.ts';
+
+/** After personalising, a card has committed four transactions (TRUTH section 2). */
+const TMC_AFTER_PERSONALISING = 4;
+
+/** Resolves when the ledger has on its disk what the registry said of every card; what a crash cut off comes again. */
+export async function tellCards(registry: Pick<Registry, 'untold' | 'told'>, ledger: Pick<Ledger, 'putCard'>) {
+  await Promise.all(
+    registry.untold().map(async (card) => {
+      const { uid, status, tmacKeyVersion } = card;
+      await ledger.putCard({ uid, status, keyVersion: tmacKeyVersion, tmc: TMC_AFTER_PERSONALISING });
+      registry.told(card);
+    }),
+  );
+}
