@@ -130,7 +130,7 @@ test('a chip from the box, a chip without an order, a kiosk that sells: each is 
   expect(hub.registry.card(hexUid(card))).toBeUndefined();
 });
 
-test('a copy that tells factory keys under a known UID gets nothing written, and nobody tries a key on it', async () => {
+test('a copy that tells factory keys under a known UID gets nothing written, and no key is tried on it', async () => {
   const { hub, serve } = await town();
   orderCard(hub, MEMBER);
   const card = await prepared(hub);
