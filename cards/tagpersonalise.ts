@@ -14,6 +14,11 @@ export interface TagOrder {
   readonly version: number;
   /** What a phone opens, `https://host/path`: the tag adds `?p=…&m=…`. */
   readonly address: string;
+  /**
+   * Allows another address on a tag that mirrors already, whose count of readings then begins at zero again. Only after
+   * a roll-over, before a phone reads it: under one key no count may come twice, or a page opens for an old reading.
+   */
+  readonly restart?: boolean;
   /** Gives 16 random bytes at a time. */
   readonly random: (bytes: number) => Uint8Array;
   readonly journal: JournalChange;
@@ -69,7 +74,7 @@ export function* personaliseTag(order: TagOrder): Script<{ readonly ok: true } |
   const { ring, journal, version: to } = order;
   const keys = yield* changeOthers(opened.session, { ring, journal, to });
   if (!keys.ok) return keys;
-  const files = yield* setFiles(keys.session, content);
+  const files = yield* setFiles(keys.session, content, order.restart === true);
   if (!files.ok) return files;
   const proven = yield* proveKeys(order);
   return proven.ok ? { ok: true } : proven;
@@ -104,7 +109,7 @@ function* settle(now: Answer, { no }: TagFile, wanted: Uint8Array): Script<Answe
 }
 
 /** All three files, in the session of key 0. */
-function* setFiles(before: Session, content: TagContent): Script<Answer | Failure> {
+function* setFiles(before: Session, content: TagContent, restart: boolean): Script<Answer | Failure> {
   let session = before;
   for (const file of [capabilities, proprietary]) {
     const now = yield* askSettings(session, file);
@@ -113,7 +118,7 @@ function* setFiles(before: Session, content: TagContent): Script<Answer | Failur
     if (!settled.ok) return settled;
     session = settled.session;
   }
-  return yield* setAddress(session, content);
+  return yield* setAddress(session, content, restart);
 }
 
 /**
@@ -121,7 +126,7 @@ function* setFiles(before: Session, content: TagContent): Script<Answer | Failur
  * it is plain, and a plain answer is nobody's proof. A tag that is in that state already is asked plainly all the same:
  * only key 0 could bring it there, and a false answer could hide no more than an older address.
  */
-function* setAddress(before: Session, { file, piccData, mac }: TagContent): Script<Answer | Failure> {
+function* setAddress(before: Session, { file, piccData, mac }: TagContent, restart: boolean): Script<Answer | Failure> {
   const places = [piccData, piccData, mac].flatMap((offset) => [...little(offset, 3)]);
   const ready = settingsOf(ndef, Uint8Array.of(SDM_OPTIONS, ...SDM_ACCESS, ...places));
   let now = yield* askSettings(before, ndef);
@@ -131,6 +136,7 @@ function* setAddress(before: Session, { file, piccData, mac }: TagContent): Scri
     if (!read.ok || same(read.data, file)) return read;
     now = { ...now, session: read.session };
   }
+  if (((now.data[1] ?? 0) & MIRRORING) !== 0 && !restart) return failure('address', 'in-use', 'not-executed', null);
   const closed = yield* settle(now, ndef, settingsOf({ ...ndef, mode: 'mac' }));
   if (!closed.ok) return closed;
   let there = yield* readAll(closed.session, 'mac');
