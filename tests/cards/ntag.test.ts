@@ -44,10 +44,17 @@ const base = (journal: Journal, version = 1) => ({
   random: countingRandom(),
   journal: (change: Journal['changes'][number]) => void journal.changes.push(change),
 });
+/** Each signature is checked once: the curve is slow, and hundreds of tags here show the same. */
+const verdicts = new Map<string, boolean>();
+function checked(signature: Uint8Array): boolean {
+  const verdict = verdicts.get(hex(signature)) ?? genuine(UID, signature, MAKER_KEYS.ntag424);
+  verdicts.set(hex(signature), verdict);
+  return verdict;
+}
 const preparing = (journal: Journal): PrepareOrder => ({
   ...base(journal),
   profile: NTAG,
-  genuine: (signature) => genuine(UID, signature, MAKER_KEYS.ntag424),
+  genuine: checked,
   known: false,
 });
 const personalising = (journal: Journal, address = ADDRESS): TagOrder => ({ ...base(journal), address });
@@ -177,7 +184,7 @@ describe('a tag on its way', () => {
     expect(reading(card)).toMatchObject({ ok: true, tap: { counter: 2 } });
   });
 
-  test('another address is refused while its count would come twice, and given on demand after a roll-over', async () => {
+  test('another address is refused while its count would come twice, and given after a roll-over', async () => {
     const card = await ready();
     reading(card);
     for (const address of ['https://simpul.example/x', 'https://kartu.simpul.example/tap']) {
@@ -281,7 +288,7 @@ test('a write torn in its midst is found and made good, at every eighth byte', a
   }
 });
 
-test('at no tear does a tag mirror under a key of the factory, or leave file 02 to others while it mirrors', async () => {
+test('at no tear does a tag mirror under a key of the factory, or while others may write its file 02', async () => {
   const { exchanges } = await lay(await prepared(), personaliseTag(personalising(journalOf())));
   for (let apdu = 0; apdu < exchanges.length; apdu++) {
     const card = await prepared();
