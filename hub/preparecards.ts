@@ -56,7 +56,7 @@ const verdicts: Readonly<Record<Reason, Verdict>> = {
   'in-use': ['aside', 'It has made payments: put it aside, and find out whose it is.'],
   'other-version': [
     'aside',
-    'Its key 0 is not as this hub left it: a card of another hub, or a copy of one of ours. Keep it apart and report it.',
+    'Its key 0 is not as this hub left it: of another hub, or a copy of one of ours. Keep it apart, report it.',
   ],
 };
 
@@ -156,6 +156,7 @@ export async function prepareCards(deps: PrepareDeps, reader: CardReader, run: P
   run.stop.addEventListener('abort', nudge);
   let done = 0;
   let wasReady = false;
+  let usable = false;
   let said = '';
   /** What goes on as it was is told once. */
   const say = (note: Note) => {
@@ -176,8 +177,10 @@ export async function prepareCards(deps: PrepareDeps, reader: CardReader, run: P
       const state = reader.state();
       if (state.type === 'ended' || (state.type === 'fault' && !wasReady)) return { counts, error: state.why };
       if (state.type === 'fault') say({ state: 'fault', why: state.why });
-      if (state.type === 'ready') {
-        if (!wasReady) run.tell({ state: 'ready', reader: state.name });
+      if (state.type !== 'ready') usable = false;
+      else {
+        if (!usable) say({ state: 'ready', reader: state.name });
+        usable = true;
         wasReady = true;
         const [card, ...others] = state.cards;
         if (others.length > 0) say({ state: 'crowded' });

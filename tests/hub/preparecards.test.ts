@@ -153,7 +153,7 @@ describe('a chip that is put aside', () => {
     expect(whatIsKnown()).toEqual(OURS);
   });
 
-  test("a card of another hub fails one authentication, and a member's card or no DESFire gets no command", async () => {
+  test("a card of another hub fails one authentication; a member's card, or no DESFire, gets no command", async () => {
     const foreign = chipFromBox();
     foreign.memory.keys[0] = { key: new Uint8Array(16).fill(7), version: 1 };
     const { told } = await laidDown(foreign);
@@ -280,19 +280,23 @@ test('a chip is prepared through a real PC/SC service, and torn there it is prep
 
 describe('a reader that cannot be trusted', () => {
   /** `answer` is what a card says to a command; the chip is laid down at once. */
-  const program = (script: string): ReaderProgram => ({
+  const program = (script: string, beforeReady = ''): ReaderProgram => ({
     command: [
       process.execPath,
       '-e',
       `const say = (message) => process.stdout.write(JSON.stringify(message) + '\\n');
-        say({ type: 'ready', name: String(process.pid) });
         const card = (presence, uid = '${LIGHT_UID}') => say({ type: 'card', presence, uid, atr: '' });
+        ${beforeReady}
+        say({ type: 'ready', name: String(process.pid) });
         let heard = () => {};
         process.stdin.on('data', (chunk) => String(chunk).trim().split('\\n').forEach((l) => heard(JSON.parse(l))));
         process.stdin.on('end', () => process.exit());
         ${script}`,
     ],
   });
+
+  /** Such a program gives its own number as its name. */
+  const pidOf = ([ready]: readonly Note[]) => Number(ready?.state === 'ready' && ready.reader);
 
   test.each([
     ['garbage in the middle', `card(1); heard = () => process.stdout.write('{}\\n')`, 'no reader message'],
@@ -332,14 +336,12 @@ describe('a reader that cannot be trusted', () => {
   });
 
   test('two cards at once are told, and neither is touched until one is alone', async () => {
-    const box = running(
-      program(`process.once('SIGUSR2', () => { say({ type: 'gone', presence: 1 }); say({ type: 'gone', presence: 3 }) });
-        const three = [1, 2, 3].map((presence) => ({ type: 'card', presence, uid: '08aabbc' + presence, atr: '' }));
-        process.stdout.write(three.map((each) => JSON.stringify(each) + '\\n').join(''));`),
-    );
+    const two = `process.once('SIGUSR2', () => [1, 3].forEach((presence) => say({ type: 'gone', presence })));`;
+    const three = `process.stdout.write([1, 2, 3].map((presence) =>
+      JSON.stringify({ type: 'card', presence, uid: '08aabbc' + presence, atr: '' }) + '\\n').join(''));`;
+    const box = running(program(three, two));
     await box.told('crowded');
-    const [ready] = box.notes;
-    process.kill(Number(ready?.state === 'ready' && ready.reader), 'SIGUSR2');
+    process.kill(pidOf(box.notes), 'SIGUSR2');
     await box.told('aside');
     box.stop();
     await box.end;
@@ -353,11 +355,16 @@ describe('a reader that cannot be trusted', () => {
   test('a reader that is out of order from the start ends the run; later it is waited for', async () => {
     const broken = running({ command: [process.execPath, '-e', `console.log('{"type":"fault","why":"plug it in"}')`] });
     expect((await broken.end).error).toBe('plug it in');
-    const box = running(
-      program(`say({ type: 'fault', why: 'hold it flat' }); say({ type: 'ready', name: 'again' });
-      card(1, '08aabbcc');`),
-    );
+    const again = `process.once('SIGUSR2', () => { say({ type: 'ready', name: 'again' }); card(1, '08aabbcc'); });`;
+    const flat = `process.once('SIGUSR2', () => { ${again} say({ type: 'fault', why: 'hold it flat' }); });`;
+    const box = running(program('', flat));
+    await box.told('ready');
+    const pid = pidOf(box.notes);
+    process.kill(pid, 'SIGUSR2');
+    await box.told('fault');
+    process.kill(pid, 'SIGUSR2');
     await box.told('aside');
+    expect(box.notes.map(({ state }) => state)).toEqual(['ready', 'fault', 'ready', 'card']);
     box.stop();
     expect((await box.end).error).toBeNull();
   });
