@@ -1,6 +1,6 @@
 /** `simpul-hub cards prepare`: the command line around a box of chips and a reader. */
 import { type Command, InvalidArgumentError } from 'commander';
-import type { CardUid, CooperativeId } from '../protocol/ids.ts';
+import { type CardUid, PLATFORM } from '../protocol/ids.ts';
 import { openCardReader, READER_COMMAND } from './cardreader.ts';
 import type { HubPaths } from './config.ts';
 import type { Edges } from './edges.ts';
@@ -78,10 +78,9 @@ async function prepareBox({ open, say, fail }: CardCommandDeps, flags: PrepareFl
   const stop = stopAtSignal();
   const reader = openCardReader(edges, { command: [file, ...args] });
   try {
-    const issuer = registry.cooperatives()[0]?.id as CooperativeId;
-    const keyring = (uid: CardUid) => (_: number, keyVersion: number) =>
-      vault.cardKeys(issuer, uid, { keyVersion, tmacKeyVersion: 1 })?.app ?? null;
-    const deps = { ...edges, registry, keyring, newest: 1 };
+    // Key 0 has one master for all: the chip has no issuer yet.
+    const keyring = (uid: CardUid) => vault.keyring(PLATFORM, uid);
+    const deps = { ...edges, registry, keyring, newest: vault.versions().keyVersion };
     const tell = (note: Note) => say(json ? JSON.stringify(note) : spell(note, count));
     const { counts, error } = await prepareCards(deps, reader, { count: count ?? null, stop: stop.signal, tell });
     const { prepared, already, aside } = counts;

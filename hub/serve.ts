@@ -57,14 +57,18 @@ export type StartedHub = { readonly ok: true; readonly hub: Hub } | { readonly o
 /** Starts a hub on its data directory; the error says what to do. */
 export async function startHub(deps: HubDeps, { directory, config, secret }: HubOptions): Promise<StartedHub> {
   const paths = hubPaths(directory);
-  const opened = openVault(deps, paths.vault, secret);
-  if (!opened.ok) return opened;
   const closing: (() => unknown)[] = [];
   try {
     const letGo = holdAlone(paths.lock);
     if (letGo === null)
       return { ok: false, error: `a hub serves ${directory} already; stop it, or name another --data` };
     closing.unshift(letGo);
+    // Behind the lock, because `simpul-hub keys` changes the vault under it: no hub goes on with the older one.
+    const opened = openVault(deps, paths.vault, secret);
+    if (!opened.ok) {
+      letGo();
+      return opened;
+    }
     const registry = openRegistry({ path: paths.registry });
     closing.unshift(() => registry.close());
     const ledger = await deps.openLedger(paths.ledger, deps.onFatal);
