@@ -11,14 +11,22 @@ import { openPcscd } from '../town/pcscd.ts';
 import { repository } from '../town/repository.ts';
 import type { Slot } from '../town/slot.ts';
 import { lay } from '../town/vpicc.ts';
-import { chipFromBox, type HubFolder, hubFolder, key0, LIGHT_UID, watched } from './chips.ts';
+import { chipFromBox, copyOf, type HubFolder, hubFolder, key0, LIGHT_UID, watched } from './chips.ts';
 import { temporary } from './world.ts';
 
 const BIN = join(repository(), 'hub/bin/simpul-hub.js');
 
+let made: HubFolder;
 let folder: HubFolder;
-beforeEach(async () => {
-  folder = await hubFolder();
+const cleaning: (() => void | Promise<void>)[] = [];
+beforeAll(async () => {
+  made = await hubFolder((clean) => void cleaning.push(clean));
+});
+beforeEach(() => {
+  folder = copyOf(made);
+});
+afterAll(async () => {
+  for (const clean of cleaning) await clean();
 });
 
 interface Run {
@@ -96,12 +104,14 @@ describe('with the emulated reader', () => {
       first.child.kill('SIGKILL');
       return executed ? card.process(apdu) : Uint8Array.of(0x6f, 0x00);
     });
+    await first.said('ready');
     await lay(killing, await slot.connect()).gone;
     expect((await first.end).code).toBeNull();
     const registry = folder.open();
     expect(registry.chip(LIGHT_UID)?.keyVersion).toBe(at < 9 ? undefined : 0);
     registry.close();
     const second = prepare([...reader, '--count', '1', '--json']);
+    await second.said('ready');
     await lay(card, await slot.connect()).gone;
     expect(await second.end).toEqual({ code: 0, err: '' });
     expect(second.lines.map((line) => JSON.parse(line))).toMatchObject([
@@ -124,6 +134,7 @@ describe('with the emulated reader', () => {
       if (asked === 9) process.kill(-(run.child.pid ?? 0), 'SIGINT');
       return card.process(apdu);
     });
+    await run.said('ready');
     await lay(stopping, await slot.connect()).gone;
     expect(await run.end).toEqual({ code: 0, err: '' });
     expect(run.lines).toEqual([
@@ -143,6 +154,7 @@ describe('with the emulated reader', () => {
 
   test('a forged chip is put aside in words, and costs no more than its line', async () => {
     const run = prepare(reader);
+    await run.said('ready');
     const offer = lay(chipFromBox({ signature: new Uint8Array(56) }), await slot.connect());
     await run.said(`${LIGHT_UID}  put aside: Its maker's signature is not over its number`);
     run.child.kill('SIGINT');

@@ -1,6 +1,6 @@
 /** Chips with a maker's real signature, and the registry and vault that prepare them. */
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { cpSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { KEY_NO } from '../../cards/layout.ts';
@@ -55,15 +55,26 @@ export interface HubFolder {
   readonly open: () => Registry;
 }
 
-/** A hub's data directory, removed after the test. */
-export async function hubFolder(whenDone: Finally = onTestFinished): Promise<HubFolder> {
+const folderAt = (directory: string, vault: Vault): HubFolder => {
+  return { directory, vault, open: () => openRegistry({ path: hubPaths(directory).registry }) };
+};
+
+/** A hub's data directory, removed when all is done. */
+export async function hubFolder(whenDone: Finally): Promise<HubFolder> {
   const directory = join(temporary(whenDone), 'data');
   const made = await initHub(edges, { directory, port: 0, vaultCost: VAULT_COST });
   if (!made.ok) throw new Error(made.error);
   const paths = hubPaths(directory);
   const opened = openVault(edges, paths.vault, readFileSync(paths.vaultKey));
   if (!opened.ok) throw new Error(opened.error);
-  return { directory, vault: opened.vault, open: () => openRegistry({ path: paths.registry }) };
+  return folderAt(directory, opened.vault);
+}
+
+/** The same hub as it was made, in a folder for one test. */
+export function copyOf({ directory, vault }: HubFolder): HubFolder {
+  const copy = join(temporary(), 'data');
+  cpSync(directory, copy, { recursive: true });
+  return folderAt(copy, vault);
 }
 
 /** A registry that knows a member and her card, and no chip. */
