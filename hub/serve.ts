@@ -11,7 +11,9 @@ import { type Broker, openBroker } from './mqtt/broker.ts';
 import { makeRouter, type Operations } from './mqtt/router.ts';
 import { makeCardKey } from './operations/cardkey.ts';
 import { makePurchase } from './operations/purchase.ts';
+import { makeRelay } from './operations/relay.ts';
 import { makeResolve } from './operations/resolve.ts';
+import { makeService } from './operations/service.ts';
 import type { Ledger } from './store/ledger.ts';
 import type { Registry } from './store/registry.ts';
 import { holdAlone } from './store/sqlite/alone.ts';
@@ -113,6 +115,7 @@ async function wire(deps: HubDeps, { config, tls, registry, ledger, vault, closi
     purchase: makePurchase(shared),
     resolve: makeResolve(shared),
     cardkey: makeCardKey(shared),
+    relay: makeRelay({ service: makeService({ ...shared, random: deps.random }) }),
   };
   const receive = makeRouter({ operations, alarm: alarms.raise, metrics, log, now });
   const { host, port, benchTcpPort } = config;

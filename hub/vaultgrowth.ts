@@ -88,32 +88,36 @@ export async function growVault(deps: GrowthDeps, paths: HubPaths, order: VaultO
     return refused(`${why}; nothing was changed; restore ${paths.vault} from the backup`);
   }
   mkdirSync(paths.directory, { recursive: true, mode: 0o700 });
-  const secret = secretOf(deps, paths, order);
-  if (secret === null) {
-    const why = `vault ${paths.vault} has no key file beside it`;
-    return refused(`${why}; bring vault.key back, or give its passphrase: set SIMPUL_PASSPHRASE and add --passphrase`);
-  }
-  const file: VaultFile = { path: paths.vault, secret, cost: order.cost };
   // A first look without the lock: where nothing is lacking, a running hub need not stop for it.
   if (existsSync(paths.vault)) {
-    const read = readContents(file.path, secret);
+    const secret = secretOf(deps, paths, order);
+    const read = secret === null ? keyless(paths) : readContents(paths.vault, secret);
     if (!read.ok) return read;
-    if (namesOfLacking(read.contents, order.issuers).length === 0) return { ok: true, made: false, secret, added: [] };
+    if (secret !== null && namesOfLacking(read.contents, order.issuers).length === 0) {
+      return { ok: true, made: false, secret, added: [] };
+    }
   }
-  return alone(paths, () => grow(deps, file, order.issuers));
+  return alone(paths, () => grow(deps, paths, order));
 }
 
-async function grow(deps: GrowthDeps, file: VaultFile, issuers: readonly string[]): Promise<GrownVault> {
-  const { path, secret } = file;
-  if (!existsSync(path)) {
-    const contents = await freshContents(deps.random, issuers);
+function keyless({ vault }: HubPaths): Refused {
+  const next = 'bring vault.key back, or give its passphrase: set SIMPUL_PASSPHRASE and add --passphrase';
+  return refused(`vault ${vault} has no key file beside it; ${next}`);
+}
+
+async function grow(deps: GrowthDeps, paths: HubPaths, order: VaultOrder): Promise<GrownVault> {
+  const secret = secretOf(deps, paths, order);
+  if (secret === null) return keyless(paths);
+  const file: VaultFile = { path: paths.vault, secret, cost: order.cost };
+  if (!existsSync(paths.vault)) {
+    const contents = await freshContents(deps.random, order.issuers);
     writeContents(deps, file, contents);
     return { ok: true, made: true, secret, added: describe(contents) };
   }
-  const read = readContents(path, secret);
+  const read = readContents(paths.vault, secret);
   if (!read.ok) return read;
   const before = new Set(describe(read.contents).map((row) => JSON.stringify(row)));
-  const contents = completed(deps.random, read.contents, issuers);
+  const contents = completed(deps.random, read.contents, order.issuers);
   writeContents(deps, file, contents);
   return { ok: true, made: false, secret, added: describe(contents).filter((row) => !before.has(JSON.stringify(row))) };
 }
