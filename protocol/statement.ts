@@ -19,12 +19,10 @@ export interface CardStatement {
 const VERSION = 1;
 const AT = { uid: 1, number: 8, issuer: 28, tmac: 44, ceiling: 45, expires: 49 } as const;
 /**
- * Bytes that are signed: version 1 ‖ UID 7 ‖ number 20 ‖ issuer 16 ‖ counter key 1 ‖ ceiling 4 ‖ expiry
- * 4.
+ * Bytes that are signed: version 1 ‖ UID 7 ‖ number 20 ‖ issuer 16 ‖ counter key 1 ‖ ceiling 4 ‖
+ * expiry 4.
  */
 export const STATEMENT_BYTES = 53;
-/** Ed25519 (RFC 8032 section 5.1.6). */
-const SIGNATURE_BYTES = 64;
 
 /** What is signed along with the statement, so that the key's signature over anything else is none over this. */
 export const STATEMENT_CONTEXT = 'simpul-1 card statement';

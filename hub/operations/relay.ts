@@ -40,17 +40,22 @@ interface Talk {
   readonly name: string;
   readonly begun: Begun;
   turn: number;
+  /** True once the hub has said how it ended. */
+  over: boolean;
   /** The answer to the latest turn: a request that comes again gets the same one, and the card is asked nothing new. */
   answer: Promise<Reply>;
 }
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex');
 
-function step(talk: Pick<Talk, 'name' | 'begun' | 'turn'>, responses: readonly Uint8Array[]): Promise<Reply> {
+function step(talk: Omit<Talk, 'answer'>, responses: readonly Uint8Array[]): Promise<Reply> {
   const { name, begun, turn } = talk;
   const told = (rest: object): Reply => ({ body: JSON.stringify({ talk: name, turn, ...rest }) });
   const next = begun.next(responses);
-  if (next instanceof Promise) return next.then((end) => told({ end }));
+  if (next instanceof Promise) {
+    talk.over = true;
+    return next.then((end) => told({ end }));
+  }
   return Promise.resolve(told({ commands: next.map(hex) }));
 }
 
@@ -68,9 +73,10 @@ export function makeRelay(deeds: Deeds): Operation<'relay'> {
     const begin = deeds[asked.deed] as Begin<typeof asked.deed>;
     const deed = begin(kiosk, asked);
     if ('refusal' in deed) return Promise.resolve(deed);
-    const opened = { name, begun: deed, turn: 0 };
-    talks.set(kiosk.no, { ...opened, answer: step(opened, []) });
-    return (talks.get(kiosk.no) as Talk).answer;
+    const opened = { name, begun: deed, turn: 0, over: false };
+    const talk: Talk = Object.assign(opened, { answer: step(opened, []) });
+    talks.set(kiosk.no, talk);
+    return talk.answer;
   }
 
   return async (request) => {
@@ -79,7 +85,7 @@ export function makeRelay(deeds: Deeds): Operation<'relay'> {
     const { no } = request.kiosk;
     const talk = talks.get(no);
     if (talk?.name === body.talk && talk.turn === body.turn) return talk.answer;
-    if (talk?.name !== body.talk || talk.turn + 1 !== body.turn) {
+    if (talk?.name !== body.talk || talk.over || talk.turn + 1 !== body.turn) {
       return { refusal: 'talk-lost', detail: `no conversation ${body.talk} waits for turn ${body.turn}` };
     }
     talk.turn = body.turn;

@@ -159,6 +159,10 @@ test('a request that comes twice gets the same answer, and the card is asked not
     expect(await relay({ kiosk: DESK, body, hash: '' })).toMatchObject({ refusal: 'talk-lost' });
   }
   expect(await relay({ kiosk: kiosk('issuing', 2), body: next, hash: '' })).toMatchObject({ refusal: 'talk-lost' });
+  const last = { talk, turn: 2, responses: [''] };
+  expect(await relay({ kiosk: DESK, body: last, hash: '' })).toMatchObject({ body: expect.stringContaining('"end"') });
+  const beyond = { talk, turn: 3, responses: ['9000'] };
+  expect(await relay({ kiosk: DESK, body: beyond, hash: '' })).toMatchObject({ refusal: 'talk-lost' });
 });
 
 test('responses that no card gave end the conversation and leave the card to be tried again', async () => {
