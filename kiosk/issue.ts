@@ -1,7 +1,9 @@
 /** The loop of an issuing kiosk: events in, one pure step, effects out; and what it asks a card itself. */
+import { Compile } from 'typebox/compile';
 import { FACTORY_VERSION } from '../cards/keyring.ts';
 import { keyVersions } from '../cards/opening.ts';
 import { play } from '../cards/script.ts';
+import { CardUidSchema } from '../protocol/ids.ts';
 import type { LinkEvent } from './link.ts';
 import type { Reader, ReaderEvent } from './reader.ts';
 import { makeRelay, type Relay } from './relay.ts';
@@ -25,6 +27,7 @@ export interface IssuingLoop {
 
 /** How often the age of the connection is drawn anew. */
 const TICK_MS = 5_000;
+const isUid = Compile(CardUidSchema);
 
 /** Starts making cards: listens to panel, reader and link. */
 export function issue(deps: IssueDeps): IssuingLoop {
@@ -37,7 +40,8 @@ export function issue(deps: IssueDeps): IssuingLoop {
  * What the kiosk asks the card before the hub hears of it. Whoever relays a session under a known key learns every key
  * that is written in it, so a card whose key 0 is the factory's goes no further (TRUTH section 14).
  */
-async function check(reader: Pick<Reader, 'transmit'>, { presence }: Present): Promise<Checked> {
+async function check(reader: Pick<Reader, 'transmit'>, { presence, uid }: Present): Promise<Checked> {
+  if (!isUid.Check(uid)) return { kind: 'unfit', failure: 'not-ours', at: 'uid' };
   const told = await play(keyVersions(), (apdu) => reader.transmit(presence, apdu));
   if (!told.ok) return { kind: 'unfit', failure: told.reason, at: told.at };
   const blank = told.versions[0] === FACTORY_VERSION;
@@ -124,7 +128,7 @@ class Loop {
       case 'relay': {
         const { presence, uid } = effect.card;
         const moved = (turn: number): void => this.#take({ type: 'moved', presence, turn });
-        this.#relay.talk(presence, { deed: 'personalise', uid }, moved).then(
+        this.#relay.talk(presence, { deed: 'service', uid }, moved).then(
           (relayed) => this.#take({ type: 'relayed', presence, relayed }),
           (error) => this.#fail(error),
         );

@@ -1,14 +1,18 @@
 /** What each state of an issuing kiosk shows: Indonesian first, the number and name of a card that was made. */
 import { refusals } from '../../protocol/refusals.ts';
 import { cardTroubles, lineTroubles, type Next, nexts, obstacleTroubles, refusalNexts } from './issuewords.ts';
-import { type IssuePhase, type Issuing, issueObstacle, type Made, strangers, type Trouble } from './issuing.ts';
+import { type IssuePhase, type Issuing, issueObstacle, type Served, strangers, type Trouble } from './issuing.ts';
 import { asking, busy, contact, type Face, type Screen, type Words } from './screens.ts';
 
 /** Renders an issuing kiosk. @param at its monotonic clock, milliseconds */
 export function issueView(state: Issuing, at: number): Screen {
-  const face = state.help ? help : withStrangers(state, faceOf(state));
-  const name = state.help ? 'help' : state.phase.name;
-  return { name, ...face, badges: [contact(state, at)], keys: '? = bantuan/help' };
+  const face = state.help ? help : withStrangers(state, withObstacle(state, faceOf(state)));
+  return {
+    name: state.help ? 'help' : state.phase.name,
+    ...face,
+    badges: [contact(state, at)],
+    keys: '? = bantuan/help',
+  };
 }
 
 const help: Face = {
@@ -30,17 +34,17 @@ function faceOf(state: Issuing): Face {
     case 'waiting':
       return waiting(state);
     case 'checking':
-      return { ...busy('Tahan kartu', 'Hold the card still'), lines: [same('Memeriksa kartu', 'Checking the card')] };
+      return { ...busy('Tahan kartu', 'Hold the card still'), lines: [words('Memeriksa kartu', 'Checking the card')] };
     case 'working':
       return working(phase);
     case 'done':
-      return done(state, phase.card.presence, phase.made);
+      return done(state, phase.card.presence, phase.served);
     case 'failed':
       return failed(phase);
   }
 }
 
-const same = (id: string, en: string): Words => ({ id, en });
+const words = (id: string, en: string): Words => ({ id, en });
 
 function waiting(state: Issuing): Face {
   const why = issueObstacle(state);
@@ -48,7 +52,7 @@ function waiting(state: Issuing): Face {
   const face = asking('Belum bisa membuat kartu', 'Cannot make cards now');
   const [what] = obstacleTroubles[why];
   const fault = why === 'reader-down' ? state.readerFault : null;
-  const technical = fault === null ? [] : [same(fault, fault)];
+  const technical = fault === null ? [] : [words(fault, fault)];
   const light = why === 'reader-down' ? 'red' : 'yellow';
   return { ...face, name: `waiting ${why}`, light, mark: '!', lines: [what, ...technical] };
 }
@@ -56,33 +60,44 @@ function waiting(state: Issuing): Face {
 /** The step moves, so that a person sees that it lives. */
 const working = ({ turn }: IssuePhase & { name: 'working' }): Face => ({
   ...busy('Tahan kartu', 'Hold the card still'),
-  lines: [same(`Membuat kartu, langkah ${turn}`, `Making the card, step ${turn}`)],
+  lines: [words(`Membuat kartu, langkah ${turn}`, `Making the card, step ${turn}`)],
 });
 
 /** A number in groups of four, as it is printed on the card. */
 export const grouped = (number: string): string => number.replace(/.{4}(?=.)/g, '$& ');
 
-function done(state: Issuing, presence: number, { number, holder, left }: Made): Face {
+function done(state: Issuing, presence: number, served: Served): Face {
   const there = state.present.some((card) => card.presence === presence);
-  const rest = left === 0 ? same('Semua pesanan selesai', 'All orders are done') : same(`Sisa ${left}`, `${left} left`);
   const next = there
-    ? same('Angkat kartu', 'Take the card away')
-    : same('Letakkan berikutnya', 'Lay down the next one');
-  const lines = [
-    same(grouped(number), grouped(number)),
-    same(holder, holder),
-    rest,
-    ...(left > 0 || there ? [next] : []),
-  ];
-  const title = { id: 'Kartu jadi', en: 'The card is made' };
+    ? words('Angkat kartu', 'Take the card away')
+    : words('Letakkan kartu berikutnya', 'Lay the next card down');
+  const [title, ...more] = happened(served);
+  const number = words(grouped(served.number), grouped(served.number));
+  const lines = [number, ...more, next];
   return { name: `done ${presence}`, light: 'green', mark: 'OK', sound: 'ok', title, amount: null, lines };
+}
+
+/** What was done, in the title's words, and what else is to be known of it. */
+function happened(served: Served): readonly [Words, ...Words[]] {
+  switch (served.done) {
+    case 'personalise': {
+      const { holder, left } = served;
+      const rest =
+        left === 0 ? words('Itu pesanan terakhir', 'That was the last order') : words(`Sisa ${left}`, `${left} left`);
+      return [words('Kartu jadi', 'The card is made'), words(holder, holder), rest];
+    }
+    case 'renewed':
+      return [words('Kunci kartu diperbarui', "The card's keys are renewed")];
+    case 'sound':
+      return [words('Kartu ini sudah beres', 'Nothing to do for this card')];
+  }
 }
 
 function failed({ card, trouble }: IssuePhase & { name: 'failed' }): Face {
   const [what, next] = told(trouble);
-  const at = trouble.by === 'card' ? [same(`(${trouble.at})`, `(${trouble.at})`)] : [];
-  const lines = [what, nexts[next], ...(next === 'aside' ? [same(card.uid, card.uid), ...at] : [])];
-  const title = { id: 'Kartu belum jadi', en: 'The card is not made' };
+  const at = trouble.by === 'card' ? [words(`(${trouble.at})`, `(${trouble.at})`)] : [];
+  const lines = [what, nexts[next], ...(next === 'aside' ? [words(card.uid, card.uid), ...at] : [])];
+  const title = words('Belum selesai', 'Not done');
   return { name: `failed ${card.presence}`, light: 'red', mark: 'X', sound: 'no', title, amount: null, lines };
 }
 
@@ -101,9 +116,18 @@ function told(trouble: Trouble): readonly [Words, Next] {
   }
 }
 
+/** While the last card's screen stays, trouble of the kiosk itself is said too: the next card would be laid in vain. */
+function withObstacle(state: Issuing, face: Face): Face {
+  const { phase } = state;
+  const why = issueObstacle(state);
+  const said = phase.name === 'failed' && phase.trouble.by === 'kiosk' && phase.trouble.why === why;
+  if (why === null || said || (phase.name !== 'done' && phase.name !== 'failed')) return face;
+  return { ...face, lines: [...face.lines, obstacleTroubles[why][0]] };
+}
+
 const one = {
-  many: same('Satu kartu saja: angkat yang lain', 'One card at a time: take the others away'),
-  late: same('Kartu ini belum: angkat, tunggu, letakkan lagi', 'Not this card yet: lift it, wait, lay it down again'),
+  many: words('Satu kartu saja: angkat yang lain', 'One card at a time: take the others away'),
+  late: words('Kartu ini belum: angkat, tunggu, letakkan lagi', 'Not this card yet: lift it, wait, lay it down again'),
 } as const;
 
 /** A card that came while another one was there or being worked with is refused in words. */

@@ -1,19 +1,13 @@
 /** Issuing: one pure step from a state and an event to the next state and what must be done, one card at a time. */
 import type { Refusal } from '../../protocol/refusals.ts';
-import type { CardFailure } from '../../protocol/relay.ts';
+import type { CardFailure, RelayEnd } from '../../protocol/relay.ts';
 import type { Checked, RelayBreak, Relayed } from './relayed.ts';
 import { type PanelKey, type Present, READER_STARTING } from './sale.ts';
 
-/** A card that was made. */
-export interface Made {
-  /** Printed on it. */
-  readonly number: string;
-  readonly holder: string;
-  /** Cards that wait to be made after it. */
-  readonly left: number;
-}
+/** What the hub did for a card. */
+export type Served = Exclude<RelayEnd, { readonly done: null }>;
 
-/** Why a card was not made. */
+/** Why nothing was done for a card. */
 export type Trouble =
   | { readonly by: 'card'; readonly why: CardFailure; readonly at: string }
   | { readonly by: 'hub'; readonly why: Refusal }
@@ -27,7 +21,7 @@ export type IssuePhase =
   | { readonly name: 'checking'; readonly card: Present }
   /** The hub speaks with the card; `turn` counts what went to the card. */
   | { readonly name: 'working'; readonly card: Present; readonly turn: number }
-  | { readonly name: 'done'; readonly card: Present; readonly made: Made }
+  | { readonly name: 'done'; readonly card: Present; readonly served: Served }
   | { readonly name: 'failed'; readonly card: Present; readonly trouble: Trouble };
 
 export interface Issuing {
@@ -126,7 +120,7 @@ function came(state: Issuing, card: Present): IssueStep {
   const { phase, present } = state;
   const next: Issuing = { ...state, present: [...present, card] };
   const busy = phase.name === 'checking' || phase.name === 'working';
-  if (busy || present.length > 0) return stay(next, log('a card was not begun: another one was there', card));
+  if (busy || present.length > 0) return stay(next, log('card not begun: another one is being served', card));
   const why = issueObstacle(state);
   if (why !== null) return to(next, { name: 'failed', card, trouble: { by: 'kiosk', why } });
   return to(next, { name: 'checking', card }, { type: 'check', card });
@@ -140,7 +134,7 @@ const log = (what: string, { uid }: Present, detail = ''): IssueEffect => ({
 
 function fail(state: Issuing, card: Present, trouble: Trouble): IssueStep {
   const place = trouble.by === 'card' ? ` at ${trouble.at}` : '';
-  return to(state, { name: 'failed', card, trouble }, log('a card was not made', card, `${trouble.why}${place}`));
+  return to(state, { name: 'failed', card, trouble }, log('card not served', card, `${trouble.why}${place}`));
 }
 
 function checked(state: Issuing, { presence, checked }: IssueEvent & { type: 'checked' }): IssueStep {
@@ -165,6 +159,5 @@ function relayed(state: Issuing, { presence, relayed }: IssueEvent & { type: 're
   if (relayed.kind !== 'ended') return fail(state, card, { by: 'line', why: relayed.kind });
   const { end } = relayed;
   if (end.done === null) return fail(state, card, { by: 'card', why: end.failure, at: end.at });
-  const { number, holder, left } = end;
-  return to(state, { name: 'done', card, made: { number, holder, left } }, log('a card was made', card, number));
+  return to(state, { name: 'done', card, served: end }, log(`card served: ${end.done}`, card, end.number));
 }
