@@ -81,7 +81,6 @@ export const refusalNexts = {
   'certificate-malformed': 'aside',
   'slot-taken': 'aside',
   'card-not-prepared': 'unprepared',
-  'card-made': 'aside',
   expired: 'again',
   cancelled: 'again',
   'outlet-closed': 'call',
