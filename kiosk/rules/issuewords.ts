@@ -67,7 +67,10 @@ export const obstacleTroubles = {
   offline: row('online', 'Tidak terhubung ke pusat', 'Not connected to the hub'),
 } as const satisfies Record<Obstacle, Row>;
 
-/** What happened is in `protocol/refusals.ts`; here is what to do with the card. Most are no answer to a card. */
+/**
+ * What happened is in `protocol/refusals.ts`; here is what to do with the card. Most are no answer to a card. One that
+ * the hub never prepared has a key 0 all the same, so it is another hub's or a copy: the box would take it no better.
+ */
 export const refusalNexts = {
   'insufficient-funds': 'call',
   'tap-limit': 'call',
@@ -80,7 +83,7 @@ export const refusalNexts = {
   'certificate-invalid': 'aside',
   'certificate-malformed': 'aside',
   'slot-taken': 'aside',
-  'card-not-prepared': 'unprepared',
+  'card-not-prepared': 'aside',
   expired: 'again',
   cancelled: 'again',
   'outlet-closed': 'call',

@@ -165,7 +165,7 @@ describe('what happened and what to do next is said', () => {
       expect(Object.values(nexts)).toContainEqual(lines[1]);
     }
     expect(outcome({ kind: 'refused', code: 'nothing-to-issue' }).said).toContain('Ask the operator');
-    expect(outcome({ kind: 'refused', code: 'card-not-prepared' }).said).toContain('box of unprepared cards');
+    expect(outcome({ kind: 'refused', code: 'card-not-prepared' }).said).toContain('Put it aside');
   });
 
   it('when the line breaks, the hub is silent, the card leaves, or there is no end', () => {
