@@ -1,4 +1,4 @@
-/** Cards are made at an issuing kiosk: real hub, real line, real reader stack, chips prepared with the hub's own vault. */
+/** Cards are made at an issuing kiosk: real hub, real line, real reader stack, chips prepared with the hub's keys. */
 import { expect, onTestFinished, test } from 'vitest';
 import { grouped } from '../../kiosk/rules/issuescreens.ts';
 import { hexUid, newChip, orderCard, prepareChip } from '../town/cardstock.ts';
@@ -78,7 +78,14 @@ test('a card of a chip that this hub never prepared is told so by the hub, and g
   orderCard(hub, SITI);
   const foreign = newChip();
   foreign.memory.keys.splice(0, 1, { key: new Uint8Array(16).fill(7), version: 1 });
-  const screen = await kiosk.serve(foreign);
+  const heard: string[] = [];
+  const process = (apdu: Uint8Array) => {
+    heard.push(Buffer.from(apdu.subarray(0, 2)).toString('hex'));
+    return foreign.process(apdu);
+  };
+  const screen = await kiosk.serve({ memory: foreign.memory, reset: foreign.reset, process });
+  // The kiosk's own questions: which application, and which version each key has.
+  expect(heard.filter((command) => command !== 'ffca')).toEqual(['00a4', ...Array(5).fill('9064')]);
   expect(screen).toContain('Kartu belum disiapkan');
   expect(screen).toContain('Sisihkan');
   expect(screen).toContain(hexUid(foreign));
