@@ -52,7 +52,7 @@ function waiting(state: Issuing): Face {
   const face = asking('Belum bisa membuat kartu', 'Cannot make cards now');
   const [what] = obstacleTroubles[why];
   const fault = why === 'reader-down' ? state.readerFault : null;
-  const technical = fault === null ? [] : [words(fault, fault)];
+  const technical = fault === null ? [] : [verbatim(fault)];
   const light = why === 'reader-down' ? 'red' : 'yellow';
   return { ...face, name: `waiting ${why}`, light, mark: '!', lines: [what, ...technical] };
 }
@@ -63,6 +63,12 @@ const working = ({ turn }: IssuePhase & { name: 'working' }): Face => ({
   lines: [words(`Membuat kartu, langkah ${turn}`, `Making the card, step ${turn}`)],
 });
 
+/** What comes from elsewhere moves no cursor and rings no bell. */
+function verbatim(text: string): Words {
+  const shown = text.replace(/\p{C}/gu, ' ');
+  return words(shown, shown);
+}
+
 /** A number in groups of four, as it is printed on the card. */
 export const grouped = (number: string): string => number.replace(/.{4}(?=.)/g, '$& ');
 
@@ -72,8 +78,7 @@ function done(state: Issuing, presence: number, served: Served): Face {
     ? words('Angkat kartu', 'Take the card away')
     : words('Letakkan kartu berikutnya', 'Lay the next card down');
   const [title, ...more] = happened(served);
-  const number = words(grouped(served.number), grouped(served.number));
-  const lines = [number, ...more, next];
+  const lines = [verbatim(grouped(served.number)), ...more, next];
   return { name: `done ${presence}`, light: 'green', mark: 'OK', sound: 'ok', title, amount: null, lines };
 }
 
@@ -84,7 +89,7 @@ function happened(served: Served): readonly [Words, ...Words[]] {
       const { holder, left } = served;
       const rest =
         left === 0 ? words('Itu pesanan terakhir', 'That was the last order') : words(`Sisa ${left}`, `${left} left`);
-      return [words('Kartu jadi', 'The card is made'), words(holder, holder), rest];
+      return [words('Kartu jadi', 'The card is made'), verbatim(holder), rest];
     }
     case 'renewed':
       return [words('Kunci kartu diperbarui', "The card's keys are renewed")];
@@ -95,8 +100,8 @@ function happened(served: Served): readonly [Words, ...Words[]] {
 
 function failed({ card, trouble }: IssuePhase & { name: 'failed' }): Face {
   const [what, next] = told(trouble);
-  const at = trouble.by === 'card' ? [words(`(${trouble.at})`, `(${trouble.at})`)] : [];
-  const lines = [what, nexts[next], ...(next === 'aside' ? [words(card.uid, card.uid), ...at] : [])];
+  const at = trouble.by === 'card' ? [verbatim(`(${trouble.at})`)] : [];
+  const lines = [what, nexts[next], ...(next === 'aside' ? [verbatim(card.uid), ...at] : [])];
   const title = words('Belum selesai', 'Not done');
   return { name: `failed ${card.presence}`, light: 'red', mark: 'X', sound: 'no', title, amount: null, lines };
 }

@@ -35,6 +35,8 @@ export interface Issuing {
   readonly readerFault: string | null;
   /** Every card on the reader. */
   readonly present: readonly Present[];
+  /** UIDs of cards that did not take their key, the latest last: another try would bring one closer to its lock. */
+  readonly barred: readonly string[];
   readonly help: boolean;
 }
 
@@ -66,9 +68,11 @@ export type Obstacle = 'starting' | 'reader-down' | 'offline';
 
 /** An issuing kiosk before its reader and its link have spoken. */
 export function newIssuing(): Issuing {
-  const nothing = { online: false, contactAt: null, hubOpen: true, readerFault: READER_STARTING, present: [] };
-  return { phase: { name: 'waiting' }, ...nothing, help: false };
+  const line = { online: false, contactAt: null, hubOpen: true };
+  return { phase: { name: 'waiting' }, ...line, readerFault: READER_STARTING, present: [], barred: [], help: false };
 }
+
+const BARRED_MAX = 1_000;
 
 /** Why no card can be made now, or null when one can. */
 export function issueObstacle({ readerFault, online, hubOpen }: Issuing): Obstacle | null {
@@ -123,6 +127,7 @@ function came(state: Issuing, card: Present): IssueStep {
   if (busy || present.length > 0) return stay(next, log('card not begun: another one is being served', card));
   const why = issueObstacle(state);
   if (why !== null) return to(next, { name: 'failed', card, trouble: { by: 'kiosk', why } });
+  if (state.barred.includes(card.uid)) return fail(next, card, { by: 'card', why: 'wrong-key', at: 'tried before' });
   return to(next, { name: 'checking', card }, { type: 'check', card });
 }
 
@@ -132,7 +137,9 @@ const log = (what: string, { uid }: Present, detail = ''): IssueEffect => ({
   detail: detail === '' ? uid : `${uid}: ${detail}`,
 });
 
-function fail(state: Issuing, card: Present, trouble: Trouble): IssueStep {
+function fail(before: Issuing, card: Present, trouble: Trouble): IssueStep {
+  const barred = before.barred.filter((uid) => uid !== card.uid);
+  const state = trouble.why === 'wrong-key' ? { ...before, barred: [...barred, card.uid].slice(-BARRED_MAX) } : before;
   const place = trouble.by === 'card' ? ` at ${trouble.at}` : '';
   return to(state, { name: 'failed', card, trouble }, log('card not served', card, `${trouble.why}${place}`));
 }

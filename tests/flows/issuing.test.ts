@@ -52,7 +52,7 @@ test('a prepared chip becomes the card of the member who ordered first, and the 
   expect(await kiosk.serve(await prepared())).toContain('Minta operator memasukkan pesanan kartu');
 });
 
-test('a card torn in the middle goes on where it stopped when it is laid down again, under the same number', async () => {
+test('a card torn in the middle goes on where it stopped when it is laid down again, under its number', async () => {
   const { hub, kiosk, prepared } = await desk();
   const number = orderCard(hub, SITI);
   orderCard(hub, SLAMET);

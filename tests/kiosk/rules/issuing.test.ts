@@ -95,6 +95,20 @@ describe('a card that is laid down', () => {
     }
   });
 
+  it('whose holder has a strange name moves no cursor with it', () => {
+    const made = desk().on(lay(1), prepared(1), served(1, { ...SERVED, holder: 'Siti\u001b[2J\u0007 Aminah' }));
+    expect(made.said).toContain('Siti [2J  Aminah');
+  });
+
+  it('and does not take its key is not tried a second time, lest it locks itself', () => {
+    const wrong: Relayed = { kind: 'ended', end: { done: null, failure: 'wrong-key', at: 'prove key' } };
+    const made = desk().on(lay(1), prepared(1), relayed(1, wrong), lift(1), lay(2));
+    expect(made.asked('check')).toEqual([1]);
+    expect(made.said).toContain('Put it aside');
+    made.on(lift(2), lay(3, OTHER));
+    expect(made.asked('check')).toEqual([1, 3]);
+  });
+
   it('with the factory’s key goes no further than this kiosk', () => {
     const made = desk().on(lay(1), {
       type: 'checked',
