@@ -11,7 +11,7 @@ const Response = Type.String({ pattern: '^(([0-9a-f]{2}){2,258})?$' });
 /** Commands that one answer may hold; the longest batch of a script is a reload's, five. */
 const BATCH_MAX = 8;
 /** Answers of a conversation; the longest script asks less than a hundred times. */
-const TURNS_MAX = 255;
+export const TURNS_MAX = 255;
 
 /** At an issuing kiosk: whatever this card needs. A prepared chip is made a member's, a card in use gets newer keys. */
 const Service = Type.Object({ deed: Type.Literal('service'), uid: CardUidSchema });
