@@ -18,6 +18,8 @@ export interface PrepareDeps extends Pick<Edges, 'now' | 'random'> {
   readonly keyring: (uid: CardUid) => Keyring;
   /** Version of key 0 that new cards get. */
   readonly newest: number;
+  /** Whose signature over its UID makes a chip genuine, a point as hex; the maker's of DESFire Light when left out. */
+  readonly makerKey?: string;
 }
 
 /** What became of one laying down of a card. */
@@ -100,7 +102,7 @@ export async function prepareCard(
     ring: onlyKey0(deps.keyring(uid), version),
     version,
     random,
-    genuine: (signature) => genuine(Buffer.from(uid, 'hex'), signature, MAKER_KEYS.light),
+    genuine: (signature) => genuine(Buffer.from(uid, 'hex'), signature, deps.makerKey ?? MAKER_KEYS.light),
     journal: (change) => {
       keep();
       registry.journalKey({ uid, ...change, at: now() });
