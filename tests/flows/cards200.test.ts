@@ -34,7 +34,7 @@ const AT_A_KIOSK = ['card killed', 'card killed', 'card killed', 'card killed', 
   'torn',
 ]) as readonly ('card killed' | 'kiosk killed' | 'torn')[];
 const DESKS = 3;
-const HUB_KILLS = 5;
+const HUB_KILLS = 4;
 /** Tries until a card must be ready once nothing befalls it any more but the hub's own deaths. */
 const TRIES = 12;
 const MEMBERS = ['ps-0001', 'ps-0002', 'ak-0001', 'tx-0001', 'tk-0001', 'sp-0001', 'kd-0001'] as const;
@@ -99,6 +99,8 @@ class Fleet {
     this.hubKills += 1;
     for (const card of this.inHand) card.hurts.push('hub killed');
     this.#dying = this.#dying.then(() => hub.kill()).then(() => hub.start());
+    // Whoever awaits it hears of it.
+    this.#dying.catch(() => undefined);
   };
 
   async settled(): Promise<void> {
@@ -265,7 +267,14 @@ class Station {
     await this.#kiosk.start();
   }
 
+  /** Cards are laid down at a kiosk that is ready for them. */
+  async #ready(): Promise<void> {
+    await this.#fleet.settled();
+    await this.#kiosk.online();
+  }
+
   async make(card: FleetCard, fate: (typeof AT_A_KIOSK)[number]): Promise<void> {
+    await this.#ready();
     if (fate === 'torn') await this.#torn(card);
     else if (fate === 'card killed') await this.#cardKilled(card);
     else await this.#kioskKilled(card);
@@ -274,6 +283,7 @@ class Station {
       const { ok, text } = await this.#serve(card);
       if (ok) return;
       told.push(text);
+      await this.#ready();
     }
     throw new Error(`${card.uid} is not ready: ${told.join('; ')}`);
   }
@@ -395,7 +405,7 @@ function expectBooks(cards: readonly FleetCard[]): void {
   expect(ledger.faults()).toEqual([]);
 }
 
-test('200 cards through prepare and personalise, torn and killed at every command, are what they should be', async () => {
+test('200 cards are prepared and personalised, torn and killed at every command, and become ready', async () => {
   const luck = chance('200 cards');
   const { fleet, card } = await measured(luck);
   await journey(fleet);
@@ -404,10 +414,11 @@ test('200 cards through prepare and personalise, torn and killed at every comman
   expect(cards[0]).toBe(card);
   expect(new Set(cards.map(({ uid }) => uid)).size).toBe(CARDS);
   expect({ prepare: fleet.preparing.missed(), make: fleet.making.missed() }).toEqual({ prepare: [], make: [] });
-  const of = (what: string) => cards.filter(({ hurts }) => hurts.some((hurt) => hurt === what)).length;
+  const of = (what: string) => cards.filter(({ hurts }) => hurts.some((each) => each === what)).length;
   const tally = { torn: of('torn'), card: of('card killed'), kiosk: of('kiosk killed'), hub: of('hub killed') };
   process.stdout.write(`200 cards: ${JSON.stringify(tally)}, hub killed ${fleet.hubKills} times\n`);
-  expect(cards.filter(({ hurts }) => hurts.length > 0).length).toBeGreaterThanOrEqual(180);
+  const hurt = cards.filter(({ hurts }) => hurts.some((each) => each !== 'hub killed'));
+  expect(hurt.length).toBeGreaterThanOrEqual(180);
   expect(fleet.hubKills).toBe(HUB_KILLS);
   for (const some of Object.values(tally)) expect(some).toBeGreaterThan(0);
   for (const each of cards) {
@@ -417,4 +428,4 @@ test('200 cards through prepare and personalise, torn and killed at every comman
     expect([each.uid, each.card.denied, each.card.memory.failures]).toEqual([each.uid, 0, 0]);
   }
   expectBooks(cards);
-}, 240_000);
+}, 600_000);

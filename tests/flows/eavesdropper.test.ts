@@ -23,6 +23,8 @@ import { lay } from '../town/vpicc.ts';
 
 const FACTORY_KEY = new Uint8Array(16);
 const MEMBER = 'ps-0001';
+/** A whole memory is searched, byte by byte. */
+const PATIENCE = 120_000;
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
 
 let place: Place;
@@ -80,7 +82,7 @@ async function suspect(name: string, options = ''): Promise<Suspect> {
   const dumps = join(place.folder, `${name}-heap`);
   mkdirSync(dumps);
   const env = { NODE_OPTIONS: `--heapsnapshot-signal=SIGUSR2 --diagnostic-dir=${dumps} ${options}` };
-  const kiosk = kioskProcess(dir, pcscd, { port: tap.port, env });
+  const kiosk = kioskProcess(dir, pcscd, { port: tap.port, env, told: true });
   onTestFinished(() => kiosk.kill());
   await kiosk.start();
   return {
@@ -131,41 +133,49 @@ async function preparedChip(): Promise<Card> {
 }
 
 describe('after it has made a card', () => {
-  test('no master and no key of the card lies in the kiosk: not in memory, heap or disk, in no spelling', async () => {
-    const kiosk = await suspect('meja-1');
-    orderCard(hub, MEMBER);
-    const card = await preparedChip();
-    expect((await kiosk.serve(card)).screen).toContain('Kartu jadi');
-    const keys = keysOf(hexUid(card));
-    expect(card.memory.keys.map(({ key }) => hex(key))).toEqual([...keys.values()].slice(0, 5).map(hex));
-    const all = masters();
-    expect(all.size).toBeGreaterThanOrEqual(16);
-    // A secret of the kiosk's own, which the same search must find.
-    const { witness } = identityOf(kiosk.dir);
-    const found = await searched(kiosk, new Finder(new Map([...all, ...keys, ['witness', witness]])));
-    const foreign = Object.values(found).flatMap((names) => names.filter((name) => !name.startsWith('witness, ')));
-    expect(foreign).toEqual([]);
-    expect(found.memory).toContain('witness, raw');
-    expect(found.disk).toContain('witness, base64');
-  });
+  test(
+    'no master and no key of the card lies in the kiosk: not in memory, heap or disk, in no spelling',
+    async () => {
+      const kiosk = await suspect('meja-1');
+      orderCard(hub, MEMBER);
+      const card = await preparedChip();
+      expect((await kiosk.serve(card)).screen).toContain('Kartu jadi');
+      const keys = keysOf(hexUid(card));
+      expect(card.memory.keys.map(({ key }) => hex(key))).toEqual([...keys.values()].slice(0, 5).map(hex));
+      const all = masters();
+      expect(all.size).toBeGreaterThanOrEqual(16);
+      // A secret of the kiosk's own, which the same search must find.
+      const { witness } = identityOf(kiosk.dir);
+      const found = await searched(kiosk, new Finder(new Map([...all, ...keys, ['witness', witness]])));
+      const foreign = Object.values(found).flatMap((names) => names.filter((name) => !name.startsWith('witness, ')));
+      expect(foreign).toEqual([]);
+      expect(found.memory).toContain('witness, raw');
+      expect(found.disk).toContain('witness, base64');
+    },
+    PATIENCE,
+  );
 
-  test('a key that somebody plants there is found in each spelling, and one on its disk', async () => {
-    const planted = new Map([['planted', randomBytes(16)]]);
-    const text = hex(planted.get('planted') ?? new Uint8Array());
-    const path = join(place.folder, 'plant.mjs');
-    const halves = `'${text.slice(0, 16)}' + '${text.slice(16)}'`;
-    writeFileSync(
-      path,
-      `const hex = (${halves}); const raw = Buffer.alloc(16, hex, 'hex');
+  test(
+    'a key that somebody plants there is found in each spelling, and one on its disk',
+    async () => {
+      const planted = new Map([['planted', randomBytes(16)]]);
+      const text = hex(planted.get('planted') ?? new Uint8Array());
+      const path = join(place.folder, 'plant.mjs');
+      const halves = `'${text.slice(0, 16)}' + '${text.slice(16)}'`;
+      writeFileSync(
+        path,
+        `const hex = (${halves}); const raw = Buffer.alloc(16, hex, 'hex');
       globalThis.planted = [raw, raw.toString('hex'), raw.toString('base64')];`,
-    );
-    const kiosk = await suspect('meja-2', `--import=${path}`);
-    writeFileSync(join(kiosk.dir, 'planted'), planted.get('planted') ?? '');
-    const found = await searched(kiosk, new Finder(planted));
-    expect(found.memory).toEqual(expect.arrayContaining(['planted, base64', 'planted, hex', 'planted, raw']));
-    expect(found.heap).toEqual(expect.arrayContaining(['planted, base64', 'planted, hex']));
-    expect(found.disk).toEqual(['planted, raw']);
-  });
+      );
+      const kiosk = await suspect('meja-2', `--import=${path}`);
+      writeFileSync(join(kiosk.dir, 'planted'), planted.get('planted') ?? '');
+      const found = await searched(kiosk, new Finder(planted));
+      expect(found.memory).toEqual(expect.arrayContaining(['planted, base64', 'planted, hex', 'planted, raw']));
+      expect(found.heap).toEqual(expect.arrayContaining(['planted, base64', 'planted, hex']));
+      expect(found.disk).toEqual(['planted, raw']);
+    },
+    PATIENCE,
+  );
 });
 
 /** The bytes of every APDU that the relay and the reader lines spell in hex, and the texts themselves. */
@@ -195,44 +205,48 @@ function guesses(kiosk: Suspect, exchanges: readonly Exchange[], uid: CardUid): 
 }
 
 describe('who has recorded everything that the kiosk sent and received, and knows the factory’s keys', () => {
-  test('opens no session of a card that was torn and finished, and reads no key', async () => {
-    const kiosk = await suspect('meja-3');
-    orderCard(hub, MEMBER);
-    const card = await preparedChip();
-    const torn = await kiosk.serve(card, { tear: { apdu: 30, when: 'after' } });
-    expect(torn.screen).toContain('Letakkan lagi kartu yang sama');
-    const done = await kiosk.serve(card);
-    expect(done.screen).toContain('Kartu jadi');
-    const exchanges = [...torn.exchanges, ...done.exchanges];
-    const uid = hexUid(card);
-    const secrets = new Map([...masters(), ...keysOf(uid)]);
+  test(
+    'opens no session of a card that was torn and finished, and reads no key',
+    async () => {
+      const kiosk = await suspect('meja-3');
+      orderCard(hub, MEMBER);
+      const card = await preparedChip();
+      const torn = await kiosk.serve(card, { tear: { apdu: 30, when: 'after' } });
+      expect(torn.screen).toContain('Letakkan lagi kartu yang sama');
+      const done = await kiosk.serve(card);
+      expect(done.screen).toContain('Kartu jadi');
+      const exchanges = [...torn.exchanges, ...done.exchanges];
+      const uid = hexUid(card);
+      const secrets = new Map([...masters(), ...keysOf(uid)]);
 
-    const said = everythingSaid(kiosk);
-    expect(said.includes(`"deed":"service","uid":"${uid}"`)).toBe(true);
-    for (const { sent } of exchanges) expect(said.includes(Buffer.from(sent))).toBe(true);
-    expect([...new Finder(secrets).in(said)]).toEqual([]);
+      const said = everythingSaid(kiosk);
+      expect(said.includes(`"deed":"service","uid":"${uid}"`)).toBe(true);
+      for (const { sent } of exchanges) expect(said.includes(Buffer.from(sent))).toBe(true);
+      expect([...new Finder(secrets).in(said)]).toEqual([]);
 
-    const sessions = sessionsOf(exchanges);
-    expect(sessions.length).toBeGreaterThanOrEqual(3);
-    const tried = guesses(kiosk, exchanges, uid);
-    expect(tried.length).toBeGreaterThan(3_000);
-    expect(sessions.filter((session) => tried.some((key) => opens(session, key)))).toEqual([]);
-    const known = new Set([...secrets.values()].map(hex));
-    const read = sessions.flatMap((session) => tried.slice(0, 13).flatMap((key) => written(session, key)));
-    expect(read.length).toBeGreaterThan(0);
-    expect(read.filter((key) => known.has(key))).toEqual([]);
+      const sessions = sessionsOf(exchanges);
+      expect(sessions.length).toBeGreaterThanOrEqual(3);
+      const tried = guesses(kiosk, exchanges, uid);
+      expect(tried.length).toBeGreaterThan(3_000);
+      expect(sessions.filter((session) => tried.some((key) => opens(session, key)))).toEqual([]);
+      const known = new Set([...secrets.values()].map(hex));
+      const read = sessions.flatMap((session) => tried.slice(0, 13).flatMap((key) => written(session, key)));
+      expect(read.length).toBeGreaterThan(0);
+      expect(read.filter((key) => known.has(key))).toEqual([]);
 
-    // The same ears with the card's own key 0 hear all others: the attempt is a real one.
-    const key0 = keysOf(uid).get('key 0') ?? new Uint8Array();
-    const withKey0 = sessions.filter((session) => session.keyNo === 0);
-    expect(withKey0.every((session) => opens(session, key0))).toBe(true);
-    const heard = new Set(withKey0.flatMap((session) => written(session, key0)));
-    for (const name of ['key 1', 'key 2', 'key 3', 'key 4', 'tmac']) {
-      expect([name, heard.has(hex(keysOf(uid).get(name) ?? new Uint8Array()))]).toEqual([name, true]);
-    }
-  });
+      // The same ears with the card's own key 0 hear all others: the attempt is a real one.
+      const key0 = keysOf(uid).get('key 0') ?? new Uint8Array();
+      const withKey0 = sessions.filter((session) => session.keyNo === 0);
+      expect(withKey0.every((session) => opens(session, key0))).toBe(true);
+      const heard = new Set(withKey0.flatMap((session) => written(session, key0)));
+      for (const name of ['key 1', 'key 2', 'key 3', 'key 4', 'tmac']) {
+        expect([name, heard.has(hex(keysOf(uid).get(name) ?? new Uint8Array()))]).toEqual([name, true]);
+      }
+    },
+    PATIENCE,
+  );
 
-  test('would read key 0 if a chip were prepared at a kiosk, which is why that happens at the vault’s host', async () => {
+  test('would read key 0 if a chip were prepared at a kiosk, so that is done at the vault’s host', async () => {
     const card = newChip();
     const exchanges: Exchange[] = [];
     const heard = (sent: Uint8Array) => {
@@ -250,17 +264,21 @@ describe('who has recorded everything that the kiosk sent and received, and know
   });
 });
 
-test('a card whose key 0 has version 00 is refused by the kiosk itself: the hub hears nothing of it', async () => {
-  const kiosk = await suspect('meja-4');
-  orderCard(hub, MEMBER);
-  const blank = newChip();
-  const { screen, exchanges } = await kiosk.serve(blank);
-  expect(screen).toContain('Taruh di kotak kartu yang belum disiapkan');
-  expect(exchanges.map(({ sent }) => hex(sent.subarray(0, 2)))).toEqual(['00a4', ...Array(5).fill('9064')]);
-  const { up, down } = kiosk.tap.heard();
-  expect(up.includes('online')).toBe(true);
-  expect(up.includes('"deed"')).toBe(false);
-  expect([...new Finder(new Map([['uid', blank.memory.uid]])).in(Buffer.concat([up, down]))]).toEqual([]);
-  expect(blank.memory.keys.map(({ version }) => version)).toEqual([0, 0, 0, 0, 0]);
-  expect(hub.registry.chip(hexUid(blank))).toBeUndefined();
-});
+test(
+  'a card whose key 0 has version 00 is refused by the kiosk itself: the hub hears nothing of it',
+  async () => {
+    const kiosk = await suspect('meja-4');
+    orderCard(hub, MEMBER);
+    const blank = newChip();
+    const { screen, exchanges } = await kiosk.serve(blank);
+    expect(screen).toContain('Taruh di kotak kartu yang belum disiapkan');
+    expect(exchanges.map(({ sent }) => hex(sent.subarray(0, 2)))).toEqual(['00a4', ...Array(5).fill('9064')]);
+    const { up, down } = kiosk.tap.heard();
+    expect(up.includes('online')).toBe(true);
+    expect(up.includes('"deed"')).toBe(false);
+    expect([...new Finder(new Map([['uid', blank.memory.uid]])).in(Buffer.concat([up, down]))]).toEqual([]);
+    expect(blank.memory.keys.map(({ version }) => version)).toEqual([0, 0, 0, 0, 0]);
+    expect(hub.registry.chip(hexUid(blank))).toBeUndefined();
+  },
+  PATIENCE,
+);

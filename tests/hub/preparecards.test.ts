@@ -11,6 +11,7 @@ import { opens } from '../town/barereader.ts';
 import type { Card } from '../town/card.ts';
 import { openEmulatedSlot } from '../town/emulatedslot.ts';
 import { field, type Trouble } from '../town/field.ts';
+import { makeMaker } from '../town/maker.ts';
 import { openPcscd } from '../town/pcscd.ts';
 import type { Slot } from '../town/slot.ts';
 import { lay, type Offer } from '../town/vpicc.ts';
@@ -140,9 +141,11 @@ describe('a chip that is put aside', () => {
     expect(registry.chip(LIGHT_UID)).toBeUndefined();
   });
 
-  test('a genuine signature of another kind of chip is not enough', async () => {
-    const { told } = await laidDown(chipFromBox(NTAG));
-    expect(told).toMatchObject({ result: 'aside', failure: { reason: 'not-genuine' } });
+  test('a genuine signature of another kind of chip, or of another maker, is not enough', async () => {
+    for (const chip of [NTAG, { signature: makeMaker().sign(LIGHT.uid) }]) {
+      const { told } = await laidDown(chipFromBox(chip));
+      expect(told).toMatchObject({ result: 'aside', failure: { reason: 'not-genuine' } });
+    }
   });
 
   test('a copy of a prepared chip that says it is new is refused before any key is used', async () => {

@@ -43,7 +43,7 @@ export function opens({ challenge, proof }: RecordedSession, key: Uint8Array): b
   return same(openZeroIv(key, proof).slice(16), turned(openZeroIv(key, challenge)));
 }
 
-/** The first 16 bytes of each key that was written in the session, as this key shows them: right if it is the right one. */
+/** Each key that was written in the session, as far as its first block, as this key shows it: true if it is its own. */
 export function written(session: RecordedSession, key: Uint8Array): string[] {
   const rndB = openZeroIv(key, session.challenge);
   const rndA = openZeroIv(key, session.proof).slice(0, 16);

@@ -1,4 +1,4 @@
-/** An issuing kiosk's shipped loop and line in this process, with a field in place of a reader: cards by the hundred. */
+/** An issuing kiosk's shipped loop and line, with a field in place of a reader: for cards by the hundred. */
 import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { readConfig } from '../../kiosk/config.ts';

@@ -45,12 +45,15 @@ export async function eventually<T>(
   }
 }
 
-/** The kiosk's reader program, with its lines copied to a file on their way to the kiosk, and what it is told beside. */
-export function copied(pcscd: Pcscd, path: string): [string, ...string[]] {
+/**
+ * The kiosk's reader program, with its lines copied to a file on their way.
+ * @param told whether what it is told is copied too, to the file of the same name and `-told`
+ */
+export function copied(pcscd: Pcscd, path: string, told = false): [string, ...string[]] {
   // The kiosk hands its environment to the reader program, so the private pcscd is named on the command line.
   const env = `PCSCLITE_CSOCK_NAME=${pcscd.socketName}`;
-  const both = 'out=$1; shift; tee -a "$out-told" | "$@" | tee -a "$out"';
-  return ['/usr/bin/env', env, 'sh', '-c', both, 'sh', path, ...pcscd.reader.command];
+  const copy = `out=$1; shift; ${told ? 'tee -a "$out-told" | ' : ''}"$@" | tee -a "$out"`;
+  return ['/usr/bin/env', env, 'sh', '-c', copy, 'sh', path, ...pcscd.reader.command];
 }
 
 /**

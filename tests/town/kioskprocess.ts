@@ -24,7 +24,9 @@ export interface KioskProcess {
    */
   served(from: number): Promise<Shown>;
   /** The first screen from this place of `shown` on that matches, as text from there. */
-  until(from: number, what: RegExp): Promise<string>;
+  until(from: number, what: RegExp, patienceMs?: number): Promise<string>;
+  /** Resolves when it is online. One whose back-off has grown long is killed and started again, as people do. */
+  online(): Promise<void>;
   /** Resolves when the reader program has noticed that the card left. */
   left(): Promise<void>;
 }
@@ -35,12 +37,14 @@ export interface Shown {
 }
 
 /** How a card ended, or that it was not begun because the hub was away. */
-export const ENDED = /Tahan kartu[^]*?^\[(OK|X)\][^[]*|^\[X\][^[]*Tidak terhubung ke pusat/m;
+export const ENDED = /Tahan kartu[\s\S]*?^\[(OK|X)\][^[]*|^\[X\][^[]*Tidak terhubung ke pusat/m;
 
 export interface KioskProcessSettings {
   /** Where it dials the hub; the port of its settings when left out. */
   readonly port?: number;
   readonly env?: NodeJS.ProcessEnv;
+  /** Whether all that its reader program is told is kept, beside its lines. */
+  readonly told?: boolean;
 }
 
 const PROGRAM = join(repository(), 'kiosk/bin/simpul-kiosk.js');
@@ -48,25 +52,32 @@ const PROGRAM = join(repository(), 'kiosk/bin/simpul-kiosk.js');
 /** Other processes of the same test, and of other tests, want the processors too. */
 const PATIENCE_MS = 60_000;
 
+/** Enough for its first tries to reach a hub that is there; the shipped back-off grows up to a minute. */
+const BACK_OFF_MS = 3_000;
+
 /** Where all lines that the reader program wrote lie; what it was told lies beside, under the same name and `-told`. */
 export const readerLines = (dir: string): string => join(dir, 'reader-lines');
 
 /** The kiosk of a directory at a private pcscd, not yet started. */
-export function kioskProcess(dir: string, pcscd: Pcscd, { port, env = {} }: KioskProcessSettings = {}): KioskProcess {
+export function kioskProcess(
+  dir: string,
+  pcscd: Pcscd,
+  { port, env = {}, told = false }: KioskProcessSettings = {},
+): KioskProcess {
   const settings = JSON.parse(readFileSync(configPath(dir), 'utf8')) as { hub: { port: number } };
   const hub = { ...settings.hub, port: port ?? settings.hub.port };
-  const reader = { command: copied(pcscd, readerLines(dir)) };
+  const reader = { command: copied(pcscd, readerLines(dir), told) };
   writeFileSync(configPath(dir), JSON.stringify({ ...settings, hub, reader }));
   let child: ChildProcess | null = null;
   let shown = '';
   let words = '';
   let look = () => {};
   /** Looked at with each thing that is shown: the moment counts. */
-  const until = (from: number, what: RegExp) =>
+  const until: KioskProcess['until'] = (from, what, patienceMs = PATIENCE_MS) =>
     new Promise<string>((resolve, reject) => {
       const impatience = setTimeout(
         () => reject(new Error(`waited in vain for ${what}, and saw: ${shown.slice(from)} ${words}`)),
-        PATIENCE_MS,
+        patienceMs,
       );
       look = () => {
         if (!what.test(shown.slice(from))) return;
@@ -76,7 +87,7 @@ export function kioskProcess(dir: string, pcscd: Pcscd, { port, env = {} }: Kios
       };
       look();
     });
-  return {
+  const kiosk: KioskProcess = {
     get pid() {
       return child?.pid ?? 0;
     },
@@ -121,5 +132,16 @@ export function kioskProcess(dir: string, pcscd: Pcscd, { port, env = {} }: Kios
         PATIENCE_MS,
       );
     },
+    async online() {
+      const from = Math.max(0, ...[...shown.matchAll(/Terhubung|Terputus/g)].map(({ index }) => index));
+      const came = until(from, /Terhubung/, BACK_OFF_MS).then(
+        () => true,
+        () => false,
+      );
+      if (await came) return;
+      await kiosk.kill();
+      await kiosk.start();
+    },
   };
+  return kiosk;
 }
