@@ -36,6 +36,11 @@ export class FleetCard {
     return { memory: this.#card.memory, denied: this.#card.denied };
   }
 
+  /** Whether something befell it other than a death of the hub, which may have come between two commands. */
+  get hurt(): boolean {
+    return this.hurts.some((each) => each !== 'hub killed');
+  }
+
   /** Goes on with what a process of its own has left of it. */
   become({ memory, denied }: CardImage): void {
     this.#card = counted(createCard(memory, randomBytes), this.#told, denied);
