@@ -1,12 +1,13 @@
 /** Chips from the box become ours, one after the other, on a reader at the vault's own host (TRUTH section 14). */
-import type { Keyring } from '../cards/keyring.ts';
-import { KEY_NO } from '../cards/layout.ts';
+import type { Keyring, Told } from '../cards/keyring.ts';
+import { KEY_NO, LIGHT, NTAG, type Profile } from '../cards/layout.ts';
 import { genuine, MAKER_KEYS } from '../cards/originality.ts';
 import { prepare } from '../cards/prepare.ts';
-import { type Failure, play, type Reason } from '../cards/script.ts';
+import { type Failure, failure, play, type Reason } from '../cards/script.ts';
 import type { CardUid } from '../protocol/ids.ts';
 import type { CardReader, LaidCard } from './cardreader.ts';
 import type { Edges } from './edges.ts';
+import type { Profile as StockName } from './store/cardstock.ts';
 import type { Registry } from './store/registry.ts';
 
 export interface PrepareDeps extends Pick<Edges, 'now' | 'random'> {
@@ -46,7 +47,7 @@ const verdicts: Readonly<Record<Reason, Verdict>> = {
     'It does not hold the key of ours that it names: it is of another hub, or a copy. Try no more.',
   ],
   delay: ['aside', 'It slows down after failed tries by someone else: put it aside and do not give it to a member.'],
-  'not-ours': ['aside', 'It is no MIFARE DESFire Light as it leaves the factory: put it aside.'],
+  'not-ours': ['aside', 'It is no MIFARE DESFire Light or NTAG 424 as it leaves the factory: put it aside.'],
   short: ['aside', 'It spoke of a purse, which a new card has not: put it aside.'],
   'not-genuine': [
     'aside',
@@ -60,12 +61,26 @@ const verdicts: Readonly<Record<Reason, Verdict>> = {
   ],
 };
 
-const NO_UID = 'Its number has not 7 bytes, or changes each time: it is no MIFARE DESFire Light. Put it aside.';
+const NO_UID = 'Its number has not 7 bytes, or changes each time: it is no card that can be used. Put it aside.';
 const bound = (number: string) => `It is card ${number} of a member already: put it aside.`;
 /** UIDs that the maker signs. */
 const SIGNED_UID = /^[0-9a-f]{14}$/;
 
+/** How a kind of card is named in the stock. */
+export const STOCK_NAMES = { light: 'desfire-light', ntag424: 'ntag424' } as const satisfies Record<
+  Profile['kind'],
+  StockName
+>;
+
+const KINDS = [LIGHT, NTAG] as const;
+type KnownProfile = (typeof KINDS)[number];
+
 const aside = (why: string, failure: Failure | null = null): CardResult => ({ result: 'aside', why, failure });
+
+function unfit(failure: Failure): CardResult {
+  const [result, why] = verdicts[failure.reason];
+  return { result, why, failure };
+}
 
 /** Only the key that is to lie there: versions never go back, and the factory's is not asked for. */
 function onlyKey0(ring: Keyring, version: number): Keyring {
@@ -93,26 +108,32 @@ export async function prepareCard(
   const known = chip !== undefined && chip.keyVersion > 0;
   // One that was begun is ended as it was begun: a newer version is the business of a roll.
   const version = known ? chip.keyVersion : (open.at(-1)?.to ?? deps.newest);
-  const keep = () => {
-    if (registry.chip(uid) === undefined) registry.putChip({ uid, profile: 'desfire-light', keyVersion: 0 });
+  const keep = ({ kind }: Profile) => {
+    if (registry.chip(uid) === undefined) registry.putChip({ uid, profile: STOCK_NAMES[kind], keyVersion: 0 });
   };
-  const script = prepare({
-    ring: onlyKey0(deps.keyring(uid), version),
-    version,
-    random,
-    genuine: (signature) => genuine(Buffer.from(uid, 'hex'), signature, MAKER_KEYS.light),
-    journal: (change) => {
-      keep();
-      registry.journalKey({ uid, ...change, at: now() });
-    },
-    known,
-  });
-  const told = await play(script, transmit);
-  if (!told.ok) {
-    const [result, why] = verdicts[told.reason];
-    return { result, why, failure: told };
+  const script = (profile: KnownProfile) =>
+    prepare({
+      profile,
+      ring: onlyKey0(deps.keyring(uid), version),
+      version,
+      random,
+      genuine: (signature) => genuine(Buffer.from(uid, 'hex'), signature, MAKER_KEYS[profile.kind]),
+      journal: (change) => {
+        keep(profile);
+        registry.journalKey({ uid, ...change, at: now() });
+      },
+      known,
+    });
+  // One kind after the other is selected; a chip that is known stays of the kind it was found to be.
+  const kinds = KINDS.filter(({ kind }) => chip === undefined || chip.profile === STOCK_NAMES[kind]);
+  let profile: KnownProfile = LIGHT;
+  let told: Told | Failure = failure('select', 'not-ours', 'not-executed', null);
+  for (profile of kinds) {
+    told = await play(script(profile), transmit);
+    if (told.ok || told.reason !== 'not-ours' || told.outcome !== 'not-executed') break;
   }
-  keep();
+  if (!told.ok) return unfit(told);
+  keep(profile);
   if (!known) registry.proveKeys(uid, version);
   return { result: !known && (told.changed || open.length > 0) ? 'prepared' : 'already' };
 }

@@ -53,6 +53,11 @@ export interface Vault {
    */
   keyring(issuer: CooperativeId, uid: CardUid): Keyring;
   /**
+   * The same for an NTAG 424 (TRUTH section 14). Its key 1 pays and must be nobody's but the hub's: it comes from the
+   * issuer's `credit` master, which no kiosk ever gets, and never from the debit master. Keys 2 and 3 are the SUN keys.
+   */
+  tagKeyring(issuer: CooperativeId, uid: CardUid): Keyring;
+  /**
    * Versions that new cards get: `keyVersion` of the keys 0 to 4, and of each issuer's TMAC key. The highest `from` of
    * the masters, at least 1.
    */
@@ -62,6 +67,8 @@ export interface Vault {
    * 7). One for all versions that one `sun` master serves.
    */
   sunMetaKey(keyVersion: number): Uint8Array;
+  /** Every SDMMetaReadKey there is, newest first: a reading does not say which of them hides its UID. */
+  sunMetaKeys(): readonly Uint8Array[];
   /** SDMFileReadKey, key 2 of one NTAG 424, 16 bytes (CARDS sections 7 and 8). */
   sunFileKey(uid: CardUid, keyVersion: number): Uint8Array;
   /** Wraps a kiosk's witness key for the registry: version 1 ‖ nonce 12 ‖ ciphertext ‖ tag 16. */

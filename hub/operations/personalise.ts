@@ -15,9 +15,14 @@ import type { Vault } from '../vault.ts';
 import { type Begun, begun, failed, type Refused } from './relay.ts';
 
 export interface PersonaliseDeps {
-  readonly vault: Pick<Vault, 'keyring' | 'tmacKey' | 'signDeed' | 'signStatement' | 'beacon' | 'versions'>;
+  readonly vault: Pick<
+    Vault,
+    'keyring' | 'tagKeyring' | 'tmacKey' | 'signDeed' | 'signStatement' | 'beacon' | 'versions'
+  >;
   readonly registry: Registry;
   readonly ledger: Pick<Ledger, 'putCard'>;
+  /** What tags open on a phone, `https://host/path`. */
+  readonly tagAddress: string;
   readonly random: (bytes: number) => Uint8Array;
   /** Milliseconds since 1970 UTC. */
   readonly now: () => number;
@@ -98,7 +103,8 @@ function journalCounterKey({ registry, now }: PersonaliseDeps, { uid, tmacKeyVer
   if (!given) registry.journalKey({ uid, no: TMAC_KEY_NO, from: 0, to: tmacKeyVersion, at: now() });
 }
 
-async function finish({ registry, ledger }: PersonaliseDeps, card: Card): Promise<RelayEnd> {
+/** The card proved all its keys: it is ready, and the ledger knows it. */
+export async function finish({ registry, ledger }: PersonaliseDeps, card: Card): Promise<RelayEnd> {
   registry.proveKeys(card.uid, card.keyVersion);
   const now = registry.card(card.uid);
   if (now?.status === 'personalising') registry.putCard({ ...now, status: 'ready' });

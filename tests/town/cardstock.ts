@@ -1,9 +1,11 @@
 /** Cards made as they are for real: prepared with the vault's keys, ordered, and served by the hub through a kiosk. */
 import { randomBytes } from 'node:crypto';
 import { goesOn, parseResponse } from '../../cards/apdu.ts';
+import { type Profile as CardProfile, LIGHT, NTAG } from '../../cards/layout.ts';
 import { prepare } from '../../cards/prepare.ts';
 import { play } from '../../cards/script.ts';
 import type { Operation, Reply } from '../../hub/mqtt/router.ts';
+import { STOCK_NAMES } from '../../hub/preparecards.ts';
 import type { Hub } from '../../hub/serve.ts';
 import type { Kiosk } from '../../hub/store/registry.ts';
 import type { CardUid, CooperativeId, MemberId } from '../../protocol/ids.ts';
@@ -11,6 +13,7 @@ import type { RelayAnswer, RelayEnd, RelayStart } from '../../protocol/relay.ts'
 import { blankCard } from './blank.ts';
 import type { Card } from './card.ts';
 import { field, type Trouble } from './field.ts';
+import { blankNtag } from './ntag.ts';
 
 /** What the vault's host has: the hub itself, or its office while the hub runs elsewhere. */
 export type StockOffice = Pick<Hub, 'vault' | 'registry'>;
@@ -20,15 +23,22 @@ export const hexUid = (card: Card): CardUid => Buffer.from(card.memory.uid).toSt
 /** A chip out of the box. Its maker's signature is nobody's: who prepares it here does not ask. */
 export const newChip = (): Card => blankCard({ uid: Uint8Array.of(0x04, ...randomBytes(6)), random: randomBytes });
 
+/** An NTAG 424 out of the box. */
+export const newTag = (): Card => blankNtag({ uid: Uint8Array.of(0x04, ...randomBytes(6)), random: randomBytes });
+
+const isTag = ({ memory }: Card) => Buffer.from(memory.dfName).equals(NTAG.dfName);
+
 /** Prepares a chip with the vault's key 0, as it is done at the vault's host. */
 export async function prepareChip({ vault, registry }: StockOffice, card: Card, trouble?: Trouble) {
+  const profile: CardProfile = isTag(card) ? NTAG : LIGHT;
   const uid = hexUid(card);
   const { keyVersion: version } = vault.versions();
   const known = (registry.chip(uid)?.keyVersion ?? 0) > 0;
-  if (registry.chip(uid) === undefined) registry.putChip({ uid, profile: 'desfire-light', keyVersion: 0 });
+  if (registry.chip(uid) === undefined) registry.putChip({ uid, profile: STOCK_NAMES[profile.kind], keyVersion: 0 });
   const reader = field(card);
   reader.insert(trouble);
   const script = prepare({
+    profile,
     // Key 0 is nobody's in particular: any issuer's ring holds it.
     ring: vault.keyring('-' as CooperativeId, uid),
     version,
