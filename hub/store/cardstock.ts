@@ -48,6 +48,15 @@ export interface Binding {
   readonly at: number;
 }
 
+/** A reading of a tag by a phone, proven by its MAC (CARDS section 7). */
+export interface Reading {
+  readonly uid: CardUid;
+  /** Of the key that made its MAC: the tag counts anew under each. */
+  readonly keyVersion: number;
+  /** SDMReadCtr, below 2^24. */
+  readonly counter: number;
+}
+
 export interface CardStock {
   chip(uid: CardUid): Chip | undefined;
   chips(): { readonly blank: number; readonly prepared: number };
@@ -63,6 +72,11 @@ export interface CardStock {
   keyHistory(uid: CardUid): readonly (KeyChange & { readonly proven: boolean })[];
   /** The card proved its keys 0 to 4 at this version: closes its open changes and notes the version. */
   proveKeys(uid: CardUid, version: number): void;
+  /**
+   * Takes a reading if its counter is above every one taken of this tag and key version, in one atomic step for all
+   * processes; false if not. @throws if the chip is unknown.
+   */
+  takeReading(reading: Reading): boolean;
   /** Places orders, all or none. @throws if a number was given before or a member is unknown. */
   placeOrders(orders: readonly CardOrder[]): void;
   /** Orders of a list, or of all lists, in the order in which they were placed. */
