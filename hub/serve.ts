@@ -14,10 +14,12 @@ import { makePurchase } from './operations/purchase.ts';
 import { makeRelay } from './operations/relay.ts';
 import { makeResolve } from './operations/resolve.ts';
 import { makeService } from './operations/service.ts';
+import { makeTagSale } from './operations/tagsale.ts';
 import type { Ledger } from './store/ledger.ts';
 import type { Registry } from './store/registry.ts';
 import { holdAlone } from './store/sqlite/alone.ts';
 import { openRegistry } from './store/sqlite/registry.ts';
+import { tagAddress } from './tagaddress.ts';
 import { tellCards } from './tellcards.ts';
 import { openVault, type Vault } from './vault.ts';
 
@@ -115,7 +117,10 @@ async function wire(deps: HubDeps, { config, tls, registry, ledger, vault, closi
     purchase: makePurchase(shared),
     resolve: makeResolve(shared),
     cardkey: makeCardKey(shared),
-    relay: makeRelay({ service: makeService({ ...shared, random: deps.random }) }),
+    relay: makeRelay({
+      service: makeService({ ...shared, random: deps.random, tagAddress: tagAddress(config.names) }),
+      'tag-sale': makeTagSale({ ...shared, random: deps.random }),
+    }),
   };
   const receive = makeRouter({ operations, alarm: alarms.raise, metrics, log, now });
   const { host, port, benchTcpPort } = config;

@@ -1,6 +1,8 @@
 /** Relay: the hub plays a card script through a kiosk, which passes bytes on and learns no key (TRUTH section 14). */
 import { type Static, Type } from 'typebox';
-import { CardUidSchema, hexSchema } from './ids.ts';
+import { CardUidSchema, hexSchema, KioskSeqSchema } from './ids.ts';
+import { SaleAmount } from './money.ts';
+import { Receipt } from './receipt.ts';
 
 /** Names one conversation with one card: random, made by the kiosk, never used twice. */
 const Talk = hexSchema(8);
@@ -15,7 +17,22 @@ export const TURNS_MAX = 255;
 
 /** At an issuing kiosk: whatever this card needs. A prepared chip is made a member's, a card in use gets newer keys. */
 const Service = Type.Object({ deed: Type.Literal('service'), uid: CardUidSchema });
-export const RelayStart = Type.Union([Service]);
+/**
+ * At a stall: a member pays from the account with an NTAG 424, whose key 1 only the hub has (TRUTH section 14). Amount,
+ * seq and kiosk are bound here: what comes from the card later carries none. Asked again once it is decided, it is
+ * answered with the decision.
+ */
+export const TagSale = Type.Object({
+  deed: Type.Literal('tag-sale'),
+  uid: CardUidSchema,
+  seq: KioskSeqSchema,
+  amount: SaleAmount,
+  /** The card's own for key 1, not older than this conversation. */
+  challenge: hexSchema(16),
+});
+export type TagSale = Static<typeof TagSale>;
+
+export const RelayStart = Type.Union([Service, TagSale]);
 export type RelayStart = Static<typeof RelayStart>;
 
 /**
@@ -65,6 +82,8 @@ export const RelayEnd = Type.Union([
   Type.Object({ done: Type.Literal('renewed'), number: CardNumber }),
   /** Nothing had to be done. */
   Type.Object({ done: Type.Literal('sound'), number: CardNumber }),
+  /** The sale's decision, as for every sale of the account. */
+  Type.Object({ done: Type.Literal('tag-sale'), receipt: Receipt, mac: hexSchema(16) }),
   Type.Object({
     done: Type.Null(),
     failure: Type.Unsafe<CardFailure>(Type.Union(CARD_FAILURES.map((name) => Type.Literal(name)))),

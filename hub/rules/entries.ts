@@ -11,7 +11,7 @@ export interface Leg {
 }
 
 /** What moved the money (TRUTH section 11, last line); later kinds of work add theirs. */
-export type Authority = 'card-certificate' | 'mirror' | 'two-officers';
+export type Authority = 'card-certificate' | 'hub-relayed-session' | 'mirror' | 'two-officers';
 
 export type EntryKind = 'opening' | 'purchase' | 'void';
 
@@ -40,6 +40,8 @@ export interface PurchaseFigures {
   readonly fee: bigint;
   /** Parts of the fee, one a cooperative; they sum to the fee. */
   readonly shares: readonly FeeShare[];
+  /** A tag proved its key to the hub; left out: the card certified the sale. */
+  readonly authority?: 'hub-relayed-session';
 }
 
 /** A member's opening balance: money that already lies at the cooperative's bank. */

@@ -84,9 +84,9 @@ export function entryOf({ kind, figures }: Instruction): Entry {
     return { kind, authority: 'two-officers', legs: entered(kind, figures), payer, fee: 0n, shares: [] };
   }
   mustFit(figures);
-  const { issuer, member, fee, shares } = figures;
+  const { issuer, member, fee, shares, authority = 'card-certificate' } = figures;
   const payer = memberOf(issuer, member);
-  return { kind, authority: 'card-certificate', legs: entered(kind, figures), payer, fee, shares };
+  return { kind, authority, legs: entered(kind, figures), payer, fee, shares };
 }
 
 /** The mirror of an entry: every leg back, in the same order, the fee given back with it. */

@@ -64,6 +64,14 @@ export interface LedgerCard {
   readonly tmc: number;
 }
 
+/** What stands under a key. */
+export interface Standing {
+  /** JSON text of the Receipt. */
+  readonly receipt: string;
+  /** null where no entry was posted. */
+  readonly kind: EntryKind | null;
+}
+
 export interface Line {
   readonly id: number;
   readonly key: DecisionKey;
@@ -119,6 +127,8 @@ export interface Ledger {
   balances(accounts: readonly Account[]): Promise<readonly bigint[]>;
   /** Newest first, walking the account's chain from `after` (a line id) or from its head (null). */
   lines(account: Account, after: number | null, limit: number): Promise<readonly Line[]>;
+  /** What stands under a key, or null: asks, and decides nothing. */
+  standing(key: DecisionKey): Promise<Standing | null>;
   trialBalance(): Promise<TrialBalance>;
   close(): Promise<void>;
 }

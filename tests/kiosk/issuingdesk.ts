@@ -67,6 +67,7 @@ export class HubEnd {
 
   #makeRelay() {
     return makeHubRelay({
+      'tag-sale': () => ({ refusal: 'not-allowed', detail: 'not at this desk' }),
       service: () =>
         begun(script(), async (result) =>
           result.ok ? { done: 'personalise', number: NUMBER, holder: HOLDER, left: 2 } : failed(result),

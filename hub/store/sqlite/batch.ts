@@ -1,6 +1,6 @@
 /** A batch on its way to the engine's thread and back, packed into one array of numbers and one of texts. */
 import { rupiah, toWire } from '../../../protocol/money.ts';
-import type { FeeShare, Guard, Instruction, Slot, Verdict } from '../../rules/entries.ts';
+import type { FeeShare, Guard, Instruction, PurchaseFigures, Slot, Verdict } from '../../rules/entries.ts';
 import type { Posting, PostRequest } from '../ledger.ts';
 import type { Answer, Work } from './engine.ts';
 
@@ -100,8 +100,9 @@ export class Packer {
       this.#num(this.#text(figures.cooperative));
       return;
     }
-    const { issuer, acquirer, outlet, fee, shares } = figures;
-    this.#num(this.#text(issuer), this.#text(acquirer), this.#text(outlet), toWire(fee), shares.length);
+    const { issuer, acquirer, outlet, fee, shares, authority } = figures;
+    this.#num(this.#text(issuer), this.#text(acquirer), this.#text(outlet), this.#text(authority ?? null));
+    this.#num(toWire(fee), shares.length);
     for (const { to, amount } of shares) this.#num(this.#text(to), toWire(amount));
   }
 
@@ -193,9 +194,12 @@ class Reader {
   #instruction(kind: Instruction['kind']): Instruction {
     const [member, amount] = [this.#text(), this.#money()];
     if (kind === 'opening') return { kind, figures: { member, amount, cooperative: this.#text() } };
-    const [issuer, acquirer, outlet, fee] = [this.#text(), this.#text(), this.#text(), this.#money()];
+    const [issuer, acquirer, outlet] = [this.#text(), this.#text(), this.#text()];
+    const authority: PurchaseFigures['authority'] | null = this.#text();
+    const fee = this.#money();
     const shares = this.#list((): FeeShare => ({ to: this.#text(), amount: this.#money() }));
-    return { kind, figures: { issuer, member, acquirer, outlet, amount, fee, shares } };
+    const figures = { issuer, member, acquirer, outlet, amount, fee, shares };
+    return { kind, figures: authority ? { ...figures, authority } : figures };
   }
 
   #guard(): Guard {

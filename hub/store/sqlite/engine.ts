@@ -3,11 +3,11 @@ import Database from 'better-sqlite3';
 import { makeAllowance } from '../../allowance.ts';
 import type { Account } from '../../rules/accounts.ts';
 import type { EntryKind, Leg } from '../../rules/entries.ts';
-import type { Alarm, DecisionKey, LedgerCard, Line, Posting, PostRequest } from '../ledger.ts';
+import type { Alarm, DecisionKey, LedgerCard, Line, Posting, PostRequest, Standing } from '../ledger.ts';
 import { type Books, openBooks } from './books.ts';
 import { openCards } from './cards.ts';
 import { openDatabase } from './database.ts';
-import { keyOf, openDecisions } from './decisions.ts';
+import { keyNumber, keyOf, openDecisions } from './decisions.ts';
 import { type Desk, judgeCancel, judgePost } from './judge.ts';
 
 /** One thing to write. */
@@ -32,6 +32,7 @@ export interface Engine {
   readonly balances: (accounts: readonly Account[]) => readonly bigint[];
   readonly lines: (account: Account, after: number | null, limit: number) => readonly Line[];
   readonly alarms: (limit: number) => readonly Alarm[];
+  readonly standing: (key: DecisionKey) => Standing | null;
   /**
    * Moves the write-ahead log into the file once it has grown; to be called between batches, after the answers
    * left.
@@ -225,6 +226,10 @@ export function openEngine({ path, walPages = WAL_PAGES }: EngineOptions): Engin
     balances: (accounts) => accounts.map((account) => books.peek(account).balance),
     lines: (account, after, limit) => chainOf(books, sql.line, account, after, limit),
     alarms: (limit) => sql.alarms.all(clamp(limit)) as Alarm[],
+    standing: (key) => {
+      const known = decisions.find(keyNumber(key));
+      return known && { receipt: known.receipt, kind: known.kind };
+    },
     tidy,
     close: () => db.close(),
   };

@@ -25,7 +25,7 @@ test('the quota counts new cards within 24 hours, per kiosk', async () => {
     status: 'active',
     made: null,
   });
-  const ask = makeCardKey({ vault: opened.vault, registry: { card }, now: () => now });
+  const ask = makeCardKey({ vault: opened.vault, registry: { card, chip: () => undefined }, now: () => now });
   const kiosk = (no: number): Kiosk => ({
     no: no as KioskNo,
     name: `kiosk-${no}` as KioskName,

@@ -25,6 +25,7 @@ const kiosk = (role: Kiosk['role'], no = 1): Kiosk => ({
 });
 const DESK = kiosk('issuing');
 const MEMBER = 'tk-0001';
+const TAG_ADDRESS = 'https://hub.example.org/t';
 
 async function town() {
   const place = await makePlace();
@@ -34,7 +35,10 @@ async function town() {
   let newest = 1;
   const versions = () => ({ ...hub.vault.versions(), keyVersion: newest });
   const vault = { ...hub.vault, versions };
-  const relay = makeRelay({ service: makeService({ ...hub, vault, random: randomBytes, now: Date.now }) });
+  const relay = makeRelay({
+    service: makeService({ ...hub, vault, random: randomBytes, now: Date.now, tagAddress: TAG_ADDRESS }),
+    'tag-sale': () => ({ refusal: 'not-allowed', detail: 'not at this desk' }),
+  });
   const serve = async (card: Card, trouble?: Trouble, at = DESK) => {
     const reader = field(card);
     reader.insert(trouble);
