@@ -6,13 +6,14 @@ import type { Link, LinkEvent } from './link.ts';
 import { type Outbox, OutboxFault } from './outbox.ts';
 import type { Panel } from './panel.ts';
 import type { Reader, ReaderEvent } from './reader.ts';
+import { makeRelay, type Relay } from './relay.ts';
 import { type Ask, type Effect, newTill, type Till, type TillEvent, type TimerId } from './rules/sale.ts';
 import { view } from './rules/screens.ts';
 import { step } from './rules/till.ts';
 import { lookAt, pay, type TapDeps } from './tap.ts';
 
 /** Everything the loop touches; the seeded world hands in its own. */
-export interface RunDeps extends Omit<TapDeps, 'reader' | 'journal'> {
+export interface RunDeps extends Omit<TapDeps, 'reader' | 'relay' | 'journal'> {
   readonly reader: Reader;
   readonly link: Link;
   readonly outbox: Outbox;
@@ -63,6 +64,7 @@ export function run(deps: RunDeps): Running {
 class Loop {
   till: Till;
   readonly #deps: RunDeps;
+  readonly #relay: Relay;
   readonly #tap: TapDeps;
   readonly #queue: TillEvent[] = [];
   readonly #timers = new Map<TimerId, unknown>();
@@ -73,7 +75,8 @@ class Loop {
 
   constructor(deps: RunDeps) {
     this.#deps = deps;
-    this.#tap = { ...deps, journal: (seq, intent) => deps.outbox.journal(seq, intent) };
+    this.#relay = makeRelay(deps);
+    this.#tap = { ...deps, relay: this.#relay, journal: (seq, intent) => deps.outbox.journal(seq, intent) };
     this.till = newTill(deps.kiosk);
   }
 
@@ -90,6 +93,8 @@ class Loop {
     this.#stopped = true;
     for (const timer of this.#timers.values()) this.#deps.timers.clearTimeout(timer);
     this.#timers.clear();
+    // A conversation that nobody awaits any more must not keep its timer.
+    this.#relay.cut();
   }
 
   /** Events are taken one at a time, in order; effects may add more. */
@@ -272,12 +277,14 @@ class Loop {
         this.#errands.clear();
         this.#deps.log('link down', event.why);
         this.#take({ type: 'link', online: false });
+        this.#relay.cut();
         break;
       case 'hub':
       case 'beacon':
         this.#take(event);
         break;
       case 'refusal':
+        this.#relay.refused(event.replyTo, event.code);
         this.#refused(this.#done(event.replyTo), event.code, event.detail);
         break;
       case 'heard':
@@ -301,6 +308,9 @@ class Loop {
         break;
       case 'cardkey':
         this.#granted(event.body);
+        break;
+      case 'relay':
+        this.#relay.heard(event.body);
         break;
       case 'resolve': {
         // An answer counts only for the question that was asked: of an approved sale the two questions differ.
