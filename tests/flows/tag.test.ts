@@ -8,9 +8,10 @@ import { keyNumber } from '../../hub/store/sqlite/decisions.ts';
 import type { CooperativeId } from '../../protocol/ids.ts';
 import { hexUid, newTag, orderCard, prepareChip } from '../town/cardstock.ts';
 import { enrolIssuing, openIssuing } from '../town/issuing.ts';
-import { openKiosk } from '../town/kiosk.ts';
+import { eventually, openKiosk } from '../town/kiosk.ts';
 import { ledgerFile } from '../town/ledgerfile.ts';
 import { openPcscd } from '../town/pcscd.ts';
+import { openProxy } from '../town/proxy.ts';
 import { issuedTag } from '../town/tags.ts';
 import { enrolKiosk, makePlace, type Place, removePlace, startPlace } from '../town/town.ts';
 
@@ -81,4 +82,36 @@ test('an issuing kiosk makes a prepared tag the card of the member who ordered',
   expect(await prepareChip(hub, tag)).toMatchObject({ ok: true });
   expect(await kiosk.serve(tag)).toContain('Kartu jadi');
   expect(hub.registry.card(hexUid(tag))).toMatchObject({ status: 'ready', number, member: DEWI });
+});
+
+test('a sale whose answer was lost with the line is asked about and turns green, and is charged once', async () => {
+  const { pcscd, place, hub, ledger } = await town();
+  const tag = await issuedTag(hub, DEWI);
+  const dir = await enrolKiosk(place, hub, 'lapak-12', 'stall-12');
+  const proxy = await openProxy(hub.port);
+  onTestFinished(() => proxy.close());
+  const kiosk = await openKiosk(dir, pcscd, proxy.port);
+  onTestFinished(() => kiosk.close());
+  await kiosk.arm('50000');
+  const process = (apdu: Uint8Array) => {
+    // The card's proof still goes up; what the hub says to it stays on the way.
+    if (apdu[1] === 0xaf) proxy.hold('down');
+    return tag.process(apdu);
+  };
+  const laid = await kiosk.lay({ ...tag, process });
+  await eventually(
+    () => 'the decision of the hub',
+    () => ledger.decision(kiosk.no, 1)?.outcome === 'approved',
+  );
+  expect(kiosk.screens.join('')).not.toContain('Dibayar');
+  const { port } = hub;
+  await hub.close();
+  await kiosk.until('Sedang dicek');
+  await laid.remove();
+  const again = await startPlace(place, {}, port);
+  onTestFinished(() => again.close());
+  proxy.release();
+  await kiosk.until('Dibayar. Terima kasih');
+  expect(ledger.balance({ cooperative: TOKO, kind: 'member', owner: DEWI })).toBe(950_000n);
+  expect(ledger.faults()).toEqual([]);
 });

@@ -1,9 +1,12 @@
 /** SUN: a fresh tap is accepted once, whoever brings it and however often; nothing old, false or swapped is. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { cmac, encrypt, truncate } from '../../cards/aes.ts';
 import { makeAcceptTap, type TapParts, tapPartsOf } from '../../hub/sun.ts';
+import type { CardUid } from '../../protocol/ids.ts';
 import type { Card } from '../town/card.ts';
 import { hexUid } from '../town/cardstock.ts';
 import { readAddress } from '../town/phone.ts';
@@ -36,6 +39,7 @@ beforeEach(async () => {
   accept = (parts) => parts !== null && ask(parts);
 });
 
+const upper = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex').toUpperCase();
 const tap = (card = tag) => tapPartsOf(readAddress(card));
 
 describe('a tap', () => {
@@ -100,6 +104,24 @@ describe('a tap', () => {
   ])('with the address %j is none of ours', (address) => {
     expect(tapPartsOf(address)).toBeNull();
   });
+});
+
+test('of a DESFire EV3 that mirrors under our keys, a tap is fresh once as well', () => {
+  const uid = '04a1a2a3a4a5a6' as CardUid;
+  const { vault, registry } = office;
+  const card = registry.card(hexUid(tag));
+  if (card === undefined) throw new Error('no card was made');
+  registry.putChip({ uid, profile: 'desfire-ev', keyVersion: 1 });
+  registry.putCard({ ...card, uid, number: '98765432', made: null });
+  const read = (counter: number) => {
+    const about = Uint8Array.of(...Buffer.from(uid, 'hex'), counter, 0, 0);
+    const picc = Uint8Array.of(0xc7, ...about, ...randomBytes(5));
+    const p = upper(encrypt(vault.sunMetaKey(1), new Uint8Array(16), picc));
+    const session = cmac(vault.sunFileKey(uid, 1), Uint8Array.of(0x3c, 0xc3, 0, 1, 0, 0x80, ...about));
+    return { p, m: upper(truncate(cmac(session, Buffer.from(`${p}&m=`)))) };
+  };
+  const [first, second] = [read(1), read(2)];
+  expect([accept(second), accept(first), accept(second), accept(read(3))]).toEqual([true, false, false, true]);
 });
 
 test('after new keys the tag counts anew under them, and readings from before stay shut', async () => {
