@@ -1,4 +1,4 @@
-/** SUN at the hub: whether a reading of a tag is fresh, once and for all processes; it opens a page and pays nothing. */
+/** SUN at the hub: whether a reading of a tag is fresh, once for all processes; it opens a page and pays nothing. */
 import { readSun, type SunParts, type SunReading } from '../cards/sun.ts';
 import type { CardUid } from '../protocol/ids.ts';
 import type { Edges } from './edges.ts';

@@ -6,7 +6,7 @@ import type { Registry } from './store/registry.ts';
 const TMC_AFTER_PERSONALISING = 4;
 
 /**
- * A tag certifies nothing, so it has no chain: version 0, which no certificate can name (hub/operations/certificate.ts).
+ * A tag certifies nothing, so it has no chain: version 0, which no certificate can name (operations/certificate.ts).
  */
 const NO_CHAIN = { keyVersion: 0, tmc: 0 } as const;
 

@@ -20,8 +20,8 @@ const NUMBERS = 18;
 const TOTAL = NUMBERS + LENGTHS.challenge + LENGTHS.command + LENGTHS.reply;
 
 /**
- * Version 1 ‖ key version 1 ‖ kiosk 4 ‖ seq 4 ‖ amount 8 ‖ challenge 16 ‖ command 38 ‖ reply 34, numbers big-endian: 106
- * bytes, from which the conversation can be checked by whoever has the card's key (cards/tagpayment.ts).
+ * Version 1 ‖ key version 1 ‖ kiosk 4 ‖ seq 4 ‖ amount 8 ‖ challenge 16 ‖ command 38 ‖ reply 34, numbers big-endian:
+ * 106 bytes, from which the conversation can be checked by whoever has the card's key (cards/tagpayment.ts).
  * @throws RangeError if a part has another length.
  */
 export function packTagEvidence(evidence: TagEvidence): Uint8Array {

@@ -1,4 +1,4 @@
-/** A tag at the till: what each end of the hub's conversation means, before and after the card was asked for its proof. */
+/** A tag at the till: what each end of the hub's conversation means, before and after the card was asked to prove. */
 import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { OutboxFault } from '../../kiosk/outbox.ts';

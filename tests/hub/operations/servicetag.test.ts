@@ -1,4 +1,4 @@
-/** At an issuing kiosk a prepared NTAG 424 becomes the next member's card, and gets newer keys, torn anywhere or not. */
+/** At an issuing kiosk a prepared NTAG 424 becomes a member's card, and gets newer keys, torn anywhere or not. */
 import { expect, onTestFinished, test } from 'vitest';
 import { TAG_KEY_NO } from '../../../cards/layout.ts';
 import type { Hub } from '../../../hub/serve.ts';

@@ -7,6 +7,7 @@ import { startTagPayment, verifyTranscript } from '../../../cards/tagpayment.ts'
 import { makeAlarms } from '../../../hub/alarms.ts';
 import { hubPaths } from '../../../hub/config.ts';
 import { makeMetrics } from '../../../hub/metrics.ts';
+import { makePurchase } from '../../../hub/operations/purchase.ts';
 import { makeRelay } from '../../../hub/operations/relay.ts';
 import { makeResolve } from '../../../hub/operations/resolve.ts';
 import { makeTagSale } from '../../../hub/operations/tagsale.ts';
@@ -23,6 +24,10 @@ import { ledgerFile } from '../../town/ledgerfile.ts';
 import { issuedTag, kioskOf } from '../../town/tags.ts';
 import { makePlace, type Place, removePlace, startPlace } from '../../town/town.ts';
 import { edges } from '../chips.ts';
+import { tapRequest } from '../taps.ts';
+import type { TestKiosk } from '../world.ts';
+
+const WITNESS = randomBytes(32);
 
 let place: Place;
 let hub: Hub;
@@ -33,7 +38,8 @@ let clock = Date.UTC(2026, 5, 1);
 beforeAll(async () => {
   place = await makePlace();
   hub = await startPlace(place);
-  stall = hub.registry.enrol({ ...kioskOf('stall'), name: 'lapak-1' as KioskName, outlet: 'stall-12' as OutletId });
+  const named = { ...kioskOf('stall'), name: 'lapak-1' as KioskName, outlet: 'stall-12' as OutletId };
+  stall = hub.registry.enrol({ ...named, witness: hub.vault.wrap(WITNESS) });
 });
 afterAll(async () => {
   await hub.close();
@@ -219,7 +225,7 @@ describe('nothing is decided', () => {
 });
 
 describe('the hub declines', () => {
-  test('over the limit of a tap, twice within a minute, without funds, and a card frozen while it lies there', async () => {
+  test('over the limit of a tap, twice within a minute, without funds, and of a card frozen meanwhile', async () => {
     const tag = await issuedTag(hub, 'tk-0001');
     const at = desk();
     const reason = async (sale: Sale = {}) => receiptOf(await pay(tag, at, sale)).reason;
@@ -278,5 +284,21 @@ test('a kiosk that does not wait, or says things twice, gets one decision', asyn
   expect(new Set(answers.map((answer) => JSON.stringify(answer))).size).toBe(1);
   expect(await relay({ ...second, body: { ...second.body, turn: 2 } })).toMatchObject({ refusal: 'talk-lost' });
   expect(decision(seq)).toMatchObject({ outcome: 'approved' });
+  expect(faults()).toEqual([]);
+});
+
+test('a certificate in the name of a tag pays nothing, whatever key of the counter file made it', async () => {
+  const tag = await issuedTag(hub, 'tk-0001');
+  const uid = hexUid(tag);
+  const alarms = makeAlarms({ now: () => clock, write: hub.ledger.alarm, metrics: makeMetrics(), log: edges.log });
+  const purchase = makePurchase({ ...hub, alarms, now: () => clock });
+  const forger = { grant: { kiosk: stall.no }, witness: WITNESS } as unknown as TestKiosk;
+  for (const tmc of [1, 5]) {
+    seq += 1;
+    const body = tapRequest(hub, forger, { uid, amount: 1_000, seq, tmc, at: clock });
+    const reply = await purchase({ kiosk: stall, body, hash: 'ab'.repeat(16) });
+    expect('body' in reply && JSON.parse(reply.body).receipt).toMatchObject({ reason: 'certificate-invalid' });
+  }
+  expect(ledgerFile(place).alarms()).toContain('chain-unknown');
   expect(faults()).toEqual([]);
 });
