@@ -33,13 +33,18 @@ export function writeAtomic(path: string, text: string, mode: number): void {
  * @throws the system's error when it cannot be read.
  */
 export function readBounded(path: string, most: number): string | null {
+  return readBoundedBytes(path, most)?.toString('utf8') ?? null;
+}
+
+/** The same, as the bytes that lie there. */
+export function readBoundedBytes(path: string, most: number): Buffer | null {
   const buffer = Buffer.allocUnsafe(most + 1);
   const file = openSync(path, 'r');
   try {
     let length = 0;
     while (length < buffer.length) {
       const more = readSync(file, buffer, length, buffer.length - length, null);
-      if (more === 0) return buffer.toString('utf8', 0, length);
+      if (more === 0) return buffer.subarray(0, length);
       length += more;
     }
     return null;

@@ -1,4 +1,4 @@
-/** The hub's command line: `simpul-hub init | serve | sign | keys | verify-claim | doctor`. */
+/** The hub's command line: `simpul-hub init | serve | sign | keys | cards | verify-claim | doctor`. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { KIOSK_ROLES, type KioskRole } from '../protocol/enrolment.ts';
@@ -8,6 +8,7 @@ import { examine, freeBytes, spellFindings } from './doctor.ts';
 import { makeLog, realEdges } from './edges.ts';
 import { writeAtomic } from './files.ts';
 import { initHub, writeHubCard } from './init.ts';
+import { addIssueCommands } from './issuecommands.ts';
 import { handOver, masterPassphrase, spellKeys } from './keys.ts';
 import { readSecret } from './secret.ts';
 import { SOFTWARE, startHub } from './serve.ts';
@@ -275,6 +276,7 @@ function program(): Command {
     .option(...data)
     .option('--json', 'findings as JSON')
     .action(doctor);
+  addIssueCommands(root, { say, fail });
   return root;
 }
 
