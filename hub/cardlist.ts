@@ -46,5 +46,6 @@ export function spellCards(registry: Registry, rows: readonly ListRow[]): string
     row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join(' '),
   );
   const { blank, prepared } = registry.chips();
-  return `${lines.join('\n')}\n${rows.length} listed; chips that are no card yet: ${prepared} prepared, ${blank} blank\n`;
+  const chips = `chips that are no card yet: ${prepared} prepared, ${blank} blank`;
+  return `${lines.join('\n')}\n${rows.length} listed; ${chips}\n`;
 }

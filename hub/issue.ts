@@ -31,8 +31,8 @@ function faultOf({ line, member }: Listed, fate: Fate | undefined): Fault | null
   if (fate?.kind === 'no-cooperative') return { line, error: `no cooperative is called ${member.cooperative}` };
   if (fate?.kind !== 'differs') return null;
   const { cooperative, name } = fate.known;
-  const error = `member ${member.id} is registered as ${quoted(name)} of ${cooperative}; correct the row or take another id`;
-  return { line, error };
+  const known = `member ${member.id} is registered as ${quoted(name)} of ${cooperative}`;
+  return { line, error: `${known}; correct the row or take another id` };
 }
 
 /**

@@ -62,8 +62,10 @@ export function spellNote(note: IssueNote): string {
       return `${note.made} of ${note.of} are made; ${spellNext(note.next)}`;
     case 'missing':
       return `Missing: ${note.what}`;
-    case 'made':
-      return `${spellNumber(note.number)}  ${printable(note.name)}: made, ${note.made} of ${note.of}; ${spellNext(note.next)}`;
+    case 'made': {
+      const who = `${spellNumber(note.number)}  ${printable(note.name)}`;
+      return `${who}: made, ${note.made} of ${note.of}; ${spellNext(note.next)}`;
+    }
     case 'stuck': {
       const who = `${spellNumber(note.number)}  ${printable(note.name)}`;
       return (

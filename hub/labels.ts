@@ -13,6 +13,8 @@ import type { Card, Registry } from './store/registry.ts';
 /** Two columns of five cards of 85.6 × 54 mm (ISO/IEC 7810 ID-1) fill a sheet of A4. */
 const PER_SHEET = 10;
 const QUIET_ZONE = 4;
+/** Names from here on are printed smaller. */
+const LONG = 36;
 
 export interface Label {
   readonly number: string;
@@ -43,8 +45,10 @@ section { width: 210mm; height: 296mm; padding: 13mm 19.4mm; break-after: page;
 section:last-child { break-after: auto }
 article { border: .2mm dashed #999; padding: 4mm; overflow: hidden;
   display: grid; grid-template: auto 1fr auto / 1fr 28mm; column-gap: 2mm }
-h2 { font-size: 3.6mm; font-weight: 600; grid-column: 1 / 3; max-height: 9.4mm; overflow: hidden; overflow-wrap: anywhere }
+h2 { font-size: 3.6mm; font-weight: 600; grid-column: 1 / 3; max-height: 9.4mm; overflow: hidden;
+  overflow-wrap: anywhere }
 .name { font-size: 4.2mm; align-self: center; max-height: 27.3mm; overflow: hidden; overflow-wrap: anywhere }
+.long { font-size: 3.4mm }
 .number { font: 600 4.8mm/1 ui-monospace, "DejaVu Sans Mono", monospace; align-self: end; grid-column: 1 / 3;
   white-space: nowrap }
 svg { width: 28mm; height: 28mm; grid-column: 2; grid-row: 2; shape-rendering: crispEdges; align-self: center }
@@ -54,7 +58,7 @@ function article({ number, name, cooperative, url }: Label): string {
   const code = renderSVG(url, { ecc: 'M', border: QUIET_ZONE, pixelSize: 1 });
   return `<article>
 <h2><bdi>${escapeHtml(cooperative)}</bdi></h2>
-<p class="name"><bdi>${escapeHtml(name)}</bdi></p>
+<p class="${[...name].length > LONG ? 'long name' : 'name'}"><bdi>${escapeHtml(name)}</bdi></p>
 ${code}
 <p class="number">${escapeHtml(spellNumber(number))}</p>
 </article>`;

@@ -1,4 +1,4 @@
-/** A list of members who are to have cards, as a cooperative's officer brings it: a CSV file, every fault of it told. */
+/** A list of members who are to have cards, as officers bring it: a CSV file, every fault of it told. */
 import { Compile } from 'typebox/compile';
 import { type CooperativeId, CooperativeIdSchema, type MemberId, MemberIdSchema, PLATFORM } from '../protocol/ids.ts';
 import { beginsAsFormula, type CsvRecord, readCsv, type Separator } from './csv.ts';
