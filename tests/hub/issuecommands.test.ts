@@ -225,12 +225,7 @@ test(
   async () => {
     const { directory, write } = await issueTown([]);
     const batch = write('a.csv', listOf(1));
-    const misused = [
-      ['issue'],
-      ['issue', '--batch', batch, '--member', 'x'],
-      ['list', '--status', 'lost'],
-      ['activate'],
-    ];
+    const misused = [['issue'], ['issue', '--batch', batch, '--member', 'x']];
     for (const args of misused) expect(cards(directory, ...args).code).toBe(2);
     const labels = `${batch}.html`;
     expect(cards(directory, 'issue', '--batch', batch, '--labels', labels)).toMatchObject({
@@ -278,9 +273,6 @@ test(
     }
     const late = cards(directory, 'unfreeze', number);
     expect(late).toMatchObject({ code: 1, err: expect.stringContaining('simpul-hub cards issue --member m1') });
-    const typo = `${number.slice(0, -1)}${(Number(number.at(-1)) + 1) % 10}`;
-    expect(cards(directory, 'freeze', typo).err).toContain('a digit was mistyped');
-    expect(cards(directory, 'freeze', 'x'.repeat(999)).err.length).toBeLessThan(200);
   },
   PATIENCE_MS,
 );
