@@ -7,7 +7,7 @@ import { makeLog, realEdges } from '../../hub/edges.ts';
 import { initHub } from '../../hub/init.ts';
 import type { Card, Registry } from '../../hub/store/registry.ts';
 import { openRegistry } from '../../hub/store/sqlite/registry.ts';
-import type { CardUid, MemberId } from '../../protocol/ids.ts';
+import type { CardUid, CooperativeId, MemberId } from '../../protocol/ids.ts';
 import { temporary, VAULT_COST } from './world.ts';
 
 export interface IssueTown {
@@ -46,6 +46,7 @@ export const listOf = (count: number): string =>
 
 export const memberId = (text: string) => text as MemberId;
 
+const VERSIONS = new Map(['pasar', 'kud', 'toko'].map((issuer) => [issuer as CooperativeId, 1]));
 let lastChip = 0;
 
 /** Lays a new prepared chip down, as an issuing kiosk does: the oldest order gets it. */
@@ -53,7 +54,7 @@ export function layDown(registry: Registry, at = Date.now()): Card {
   lastChip += 1;
   const uid = `04${lastChip.toString(16).padStart(12, 'c')}` as CardUid;
   registry.putChip({ uid, profile: 'desfire-light', keyVersion: 1 });
-  const card = registry.bindCard({ uid, keyVersion: 1, tmacKeyVersion: 1, slot: 1, at });
+  const card = registry.bindCard({ uid, keyVersion: 1, tmacKeyVersions: VERSIONS, slot: 1, at });
   if (card === null) throw new Error('no order waits for a chip');
   return card;
 }
