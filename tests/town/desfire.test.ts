@@ -197,6 +197,19 @@ describe('the emulated DESFire and its DES master key', () => {
     expect(opens(card, 0, FACTORY_KEY, MASTER)).toBe(false);
   });
 
+  test('under settings 09 its DES key, too, is needed to create, and creates in plain', () => {
+    const card = anyDesfire();
+    const session = oldLogin(sending(card));
+    const settings = concat([0x09], crcA(Uint8Array.of(0x09)), new Uint8Array(5));
+    expect(plainly(card, '54', hex(native(session, settings)))).toBe('9100');
+    card.reset();
+    expect(plainly(card, 'ca', APPLICATION)).toBe('91ae');
+    oldLogin(sending(card));
+    expect(plainly(card, 'ca', APPLICATION)).toBe('9100');
+    expect(plainly(card, 'fc')).toBe('9100');
+    expect(card.applications.size).toBe(0);
+  });
+
   test('it does the same for a reader that proves the key the ISO way', () => {
     const card = anyDesfire();
     const reply = card.process(wrap('1a', '00'));

@@ -22,7 +22,10 @@ const INS = {
   fileSettings: 0xf5,
 } as const;
 const MASTER_LEVEL = '000000';
-/** Free to create and to list, the master key and these settings can be changed (proxmark3, PrintKeySettings). */
+/**
+ * Free to create and to list, the master key and these settings can be changed: the bits are in proxmark3's
+ * desfirecore.c, PrintKeySettings, and that cards are sold so is from memory (CARDS section 5.4).
+ */
 const FACTORY_SETTINGS = 0x0f;
 const MASTER_CHANGEABLE = 0x01;
 /** Who may change keys, in an application's key settings: key 0 alone is what this card knows. */
@@ -135,7 +138,8 @@ function masterCommands(core: Core, picc: CardMemory, applications: Applications
       data: 'any',
       run: createApplication(picc, applications),
     }),
-    // Always by the master key, also where creating is free (SpringCard's desfire_DeleteApplication says so).
+    // By a proven key also where creating is free (Ingenico's Desfire.h, desfire_DeleteApplication). The application's
+    // own master key, which it names as well, does not do here.
     [INS.deleteApplication]: levelled(false, {
       ...byMaster,
       data: 3,

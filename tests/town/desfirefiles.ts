@@ -15,7 +15,7 @@ const FREE = 0xe;
 const MEMORY = 4096;
 const DONE = new Uint8Array();
 
-/** Bits of key settings (proxmark3, cmdhfmfdes.c, PrintKeySettings). */
+/** Bits of key settings (proxmark3, desfirecore.c, PrintKeySettings). */
 const FREE_LISTING = 0x02;
 const FREE_CREATING = 0x04;
 
