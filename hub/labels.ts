@@ -5,7 +5,7 @@ import { extname } from 'node:path';
 import { renderSVG } from 'uqr';
 import type { HubConfig } from './config.ts';
 import { writeCsvRecord } from './csv.ts';
-import { readBounded, writeAtomic } from './files.ts';
+import { readStart, writeAtomic } from './files.ts';
 import { printable } from './printable.ts';
 import { spellNumber } from './rules/cardnumber.ts';
 import type { Card, Registry } from './store/registry.ts';
@@ -114,12 +114,10 @@ export type LabelTarget =
   | { readonly ok: true; readonly file: LabelFile }
   | { readonly ok: false; readonly error: string };
 
-const FILE_MAX = 2 ** 30;
-
 /** Only what was written here may be replaced: a slip of the fingers must not cost somebody a letter. */
 function isOurs(path: string): boolean {
-  const text = readBounded(path, FILE_MAX) ?? '';
-  return text.startsWith(FIRST_LINE) || text.startsWith(labelTable([]));
+  const start = readStart(path, FIRST_LINE.length).toString('utf8');
+  return start.startsWith(FIRST_LINE) || start.startsWith(labelTable([]).trimEnd());
 }
 
 /** Says before anything is done whether labels can be written there. */
