@@ -16,8 +16,8 @@ export interface Batch {
 }
 
 const WORKS = ['post', 'cancel', 'card', 'alarm'] as const;
-const GUARDS = ['card-active', 'pause', 'day', 'cap'] as const;
-const INSTRUCTIONS = ['opening', 'purchase'] as const;
+const GUARDS = ['card-active', 'pause', 'day', 'cap', 'next', 'idle'] as const;
+const INSTRUCTIONS = ['opening', 'purchase', 'reload-release', 'reload', 'reload-void'] as const;
 const NOTHING = -1;
 
 /** Writes works one after another. */
@@ -94,13 +94,18 @@ export class Packer {
     for (const guard of verdict.guards) this.#guard(guard);
   }
 
-  #instruction({ kind, figures }: Instruction): void {
+  #instruction(instruction: Instruction): void {
+    const { kind, figures } = instruction;
     this.#num(INSTRUCTIONS.indexOf(kind), this.#text(figures.member), toWire(figures.amount));
-    if (kind === 'opening') {
-      this.#num(this.#text(figures.cooperative));
+    if (instruction.kind === 'opening') {
+      this.#num(this.#text(instruction.figures.cooperative));
       return;
     }
-    const { issuer, acquirer, outlet, fee, shares } = figures;
+    if (instruction.kind !== 'purchase') {
+      this.#num(this.#text(instruction.figures.issuer), this.#text(instruction.figures.card));
+      return;
+    }
+    const { issuer, acquirer, outlet, fee, shares } = instruction.figures;
     this.#num(this.#text(issuer), this.#text(acquirer), this.#text(outlet), toWire(fee), shares.length);
     for (const { to, amount } of shares) this.#num(this.#text(to), toWire(amount));
   }
@@ -110,7 +115,11 @@ export class Packer {
     if (guard.kind === 'cap') this.#num(this.#text(guard.cooperative), toWire(guard.max));
     else if (guard.kind === 'pause') this.#num(this.#text(guard.card), guard.kiosk, guard.seconds);
     else if (guard.kind === 'day') this.#num(this.#text(guard.card), toWire(guard.amount), toWire(guard.max));
-    else this.#num(this.#text(guard.card));
+    else if (guard.kind === 'next') this.#num(this.#text(guard.card), guard.keyVersion, guard.tmc);
+    else if (guard.kind === 'idle') {
+      const { cooperative, kind, owner } = guard.account;
+      this.#num(this.#text(cooperative), this.#text(kind), this.#text(owner));
+    } else this.#num(this.#text(guard.card));
   }
 }
 
@@ -193,6 +202,10 @@ class Reader {
   #instruction(kind: Instruction['kind']): Instruction {
     const [member, amount] = [this.#text(), this.#money()];
     if (kind === 'opening') return { kind, figures: { member, amount, cooperative: this.#text() } };
+    if (kind !== 'purchase') {
+      const issuer = this.#text();
+      return { kind, figures: { issuer, member, card: this.#text(), amount } };
+    }
     const [issuer, acquirer, outlet, fee] = [this.#text(), this.#text(), this.#text(), this.#money()];
     const shares = this.#list((): FeeShare => ({ to: this.#text(), amount: this.#money() }));
     return { kind, figures: { issuer, member, acquirer, outlet, amount, fee, shares } };
@@ -203,6 +216,10 @@ class Reader {
     if (kind === 'cap') return { kind, cooperative: this.#text(), max: this.#money() };
     if (kind === 'pause') return { kind, card: this.#text(), kiosk: this.#num(), seconds: this.#num() };
     if (kind === 'day') return { kind, card: this.#text(), amount: this.#money(), max: this.#money() };
+    if (kind === 'next') return { kind, card: this.#text(), keyVersion: this.#num(), tmc: this.#num() };
+    if (kind === 'idle') {
+      return { kind, account: { cooperative: this.#text(), kind: this.#text(), owner: this.#text() } };
+    }
     return { kind: 'card-active', card: this.#text() };
   }
 }
