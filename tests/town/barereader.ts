@@ -5,6 +5,7 @@ import type { Card } from './card.ts';
 import { cardSessionKeys, commandMac, concat, lsb, openZeroIv, sealZeroIv, shortMac, turned } from './cardcrypto.ts';
 
 export const SELECT = bytes('00a4040c10a00000039656434103f015400000000b00');
+export const SELECT_NTAG = bytes('00a4040c07d276000085010100');
 export const FACTORY_KEY: Uint8Array = new Uint8Array(16);
 export const NEW_KEY: Uint8Array = bytes('f3847d627727ed3bc9c4cc050489b966');
 export const TMAC_KEY = bytes('f7d23e0c44afade542bfdf2dc5c6ae02');
@@ -29,9 +30,9 @@ export const plainly = (card: Card, ins: string, body = '') => hex(card.process(
 export const xor = (a: Uint8Array, b: Uint8Array) => a.map((byte, i) => byte ^ (b[i] ?? 0));
 
 /** Selects the application and proves a key (CARDS section 3.1). */
-export function login(send: Send, keyNo: number, key = FACTORY_KEY): Session {
+export function login(send: Send, keyNo: number, key = FACTORY_KEY, select = SELECT): Session {
   const rndA = new Uint8Array(16).fill(0x3c);
-  send(SELECT);
+  send(select);
   const rndB = openZeroIv(key, send(wrap('71', `0${keyNo}00`)).slice(0, 16));
   const proof = send(wrap('af', hex(sealZeroIv(key, concat(rndA, turned(rndB))))));
   expect(hex(proof.slice(-2))).toBe('9100');
@@ -42,9 +43,12 @@ export function login(send: Send, keyNo: number, key = FACTORY_KEY): Session {
 
 export const open = (card: Card, keyNo = 0, key = FACTORY_KEY) => login((apdu) => card.process(apdu), keyNo, key);
 
+export const openNtag = (card: Card, keyNo = 0, key = FACTORY_KEY) =>
+  login((apdu) => card.process(apdu), keyNo, key, SELECT_NTAG);
+
 /** Whether the card lets this key in. */
-export function opens(card: Card, keyNo: number, key: Uint8Array): boolean {
-  card.process(SELECT);
+export function opens(card: Card, keyNo: number, key: Uint8Array, select = SELECT): boolean {
+  card.process(select);
   const rndB = openZeroIv(key, card.process(wrap('71', `0${keyNo}00`)).slice(0, 16));
   return hex(card.process(wrap('af', hex(sealZeroIv(key, concat(new Uint8Array(16), turned(rndB))))))).endsWith('9100');
 }

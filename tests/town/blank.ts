@@ -1,6 +1,6 @@
 /** A card as it leaves the factory: keys of zeros, files empty, rights that are nobody's yet. */
 import { type Card, createCard } from './card.ts';
-import type { CardFile } from './cardfiles.ts';
+import type { CardFile, CardMemory } from './cardfiles.ts';
 
 export interface BlankCard {
   readonly uid: Uint8Array;
@@ -37,16 +37,24 @@ function files(): Map<number, CardFile> {
   ]);
 }
 
-/** Makes a card that nobody has touched since the factory (CARDS sections 3.6, 5.2 and 9). */
-export function blankCard({ uid, random, signature, failureLimit = FAILURE_LIMIT }: BlankCard): Card {
-  const memory = {
+/** The memory of a card that nobody has used: keys of zeros, no failures. */
+export function blankMemory(
+  { uid, signature, failureLimit = FAILURE_LIMIT }: BlankCard,
+  dfName: Uint8Array,
+  held: Map<number, CardFile>,
+): CardMemory {
+  return {
     uid,
     signature: signature ?? new Uint8Array(56),
-    dfName: FACTORY_NAME,
+    dfName,
     keys: Array.from({ length: KEYS }, () => ({ key: new Uint8Array(16), version: 0 })),
-    files: files(),
+    files: held,
     failures: 0,
     failureLimit,
   };
-  return createCard(memory, random);
+}
+
+/** Makes a card that nobody has touched since the factory (CARDS sections 3.6, 5.2 and 9). */
+export function blankCard(blank: BlankCard): Card {
+  return createCard(blankMemory(blank, FACTORY_NAME, files()), blank.random);
 }

@@ -1,7 +1,7 @@
-/** An emulated DESFire Light: bytes in, bytes out, strictly as CARDS says, written apart from the reader's side. */
+/** An emulated card, a DESFire Light unless told otherwise: bytes in, bytes out, strictly as CARDS says. */
 import { challenge, prove } from './cardauth.ts';
 import { type CardCommand, cardCommands } from './cardcommands.ts';
-import { answer, asleep, type Core, forget, MAC_LENGTH, refuse, STATUS } from './cardcore.ts';
+import { answer, asleep, type Core, forget, MAC_LENGTH, type Profile, refuse, STATUS } from './cardcore.ts';
 import { commandMac, concat, fromLsb, openCommand, same, sealReply } from './cardcrypto.ts';
 import { type CardMemory, type CardMode, permit, tmacFile } from './cardfiles.ts';
 import { settingsCommands } from './cardsettings.ts';
@@ -17,12 +17,31 @@ export interface Card {
 
 const CTR_LAST = 0xffff;
 
+/** MF2DL(H)x0. */
+const LIGHT: Profile = {
+  commands: () => ({ ...cardCommands, ...settingsCommands }),
+  iso: { 164: selectFile },
+  made: [
+    Uint8Array.of(0x04, 0x08, 0x01, 0x30, 0x00, 0x13, 0x05),
+    Uint8Array.of(0x04, 0x08, 0x01, 0x30, 0x00, 0x13, 0x05),
+    Uint8Array.of(0xb0, 0xa7, 0xc4, 0x00, 0x00, 0x2a, 0x21),
+  ],
+  wrongKey: STATUS.denied,
+};
+
+/** A card that is at work. */
+interface Processor extends Core {
+  readonly profile: Profile;
+  readonly commands: Readonly<Record<number, CardCommand>>;
+}
+
 /**
  * Brings a memory to life.
  * @param random gives the card's challenges and transaction identifiers
  */
-export function createCard(memory: CardMemory, random: (length: number) => Uint8Array): Card {
-  const core: Core = { memory, random, live: asleep() };
+export function createCard(memory: CardMemory, random: (length: number) => Uint8Array, profile = LIGHT): Card {
+  const made: Core = { memory, random, live: asleep() };
+  const core: Processor = Object.assign(made, { profile, commands: profile.commands(made) });
   return {
     memory,
     process: (apdu) => processApdu(core, apdu),
@@ -32,15 +51,24 @@ export function createCard(memory: CardMemory, random: (length: number) => Uint8
   };
 }
 
-function processApdu(core: Core, apdu: Uint8Array): Uint8Array {
+function processApdu(core: Processor, apdu: Uint8Array): Uint8Array {
   const [cla, ins = 0] = apdu;
   // A reader answers this one itself, with the UID from anticollision; it does not disturb the card.
-  if (cla === 0xff && ins === 0xca) return concat(core.memory.uid, [0x90, 0x00]);
-  if (cla === 0x00 && ins === 0xa4) return selectFile(core, apdu);
+  if (cla === 0xff && ins === 0xca) return concat(identifier(core), [0x90, 0x00]);
+  if (ins !== core.live.reading?.ins) core.live.reading = null;
+  const iso = cla === 0x00 ? core.profile.iso[ins] : undefined;
+  if (iso !== undefined) return iso(core, apdu);
   if (cla !== 0x90) return Uint8Array.of(0x6e, 0x00);
   if (apdu.length === 5) return nativeCommand(core, ins, new Uint8Array());
   if (apdu.length < 5 || apdu.length !== 6 + (apdu[4] ?? 0) || apdu.at(-1) !== 0) return refuse(core, STATUS.length);
   return nativeCommand(core, ins, apdu.slice(5, -1));
+}
+
+/** What anticollision shows: a random identifier begins with 08 (CARDS section 11.1). */
+function identifier({ memory, live, random }: Core): Uint8Array {
+  if (memory.randomId !== true) return memory.uid;
+  live.nuid ??= concat([0x08], random(3));
+  return live.nuid;
 }
 
 function selectFile(core: Core, apdu: Uint8Array): Uint8Array {
@@ -53,27 +81,28 @@ function selectFile(core: Core, apdu: Uint8Array): Uint8Array {
   return Uint8Array.of(0x90, 0x00);
 }
 
-function nativeCommand(core: Core, ins: number, data: Uint8Array): Uint8Array {
+function nativeCommand(core: Processor, ins: number, data: Uint8Array): Uint8Array {
   const { challenge: pending, frames } = core.live;
   if (ins === 0xaf) return pending !== null ? prove(core, data) : nextFrame(core, data);
   if (pending !== null || frames !== null) return refuse(core, STATUS.aborted);
   if (ins === 0x71 || ins === 0x77) return challenge(core, ins === 0x71, data);
   if (ins === 0x60) return version(core, data);
-  const command = cardCommands[ins] ?? settingsCommands[ins];
+  const command = core.commands[ins];
   return command === undefined ? refuse(core, STATUS.illegal) : execute(core, ins, command, data);
 }
 
 /** GetVersion: three frames. */
-function version(core: Core, data: Uint8Array): Uint8Array {
+function version(core: Processor, data: Uint8Array): Uint8Array {
   const { session } = core.live;
   if (data.length !== (session === null ? 0 : MAC_LENGTH)) return refuse(core, STATUS.length);
   if (session !== null && !same(data, commandMac(session, 0x60, new Uint8Array()))) {
     return refuse(core, STATUS.integrity);
   }
-  const make = Uint8Array.of(0x04, 0x08, 0x01, 0x30, 0x00, 0x13, 0x05);
-  const production = concat(core.memory.uid, [0xb0, 0xa7, 0xc4, 0x00, 0x00, 0x2a, 0x21]);
-  core.live.frames = { sent: make, rest: [make, production] };
-  return answer(make, STATUS.more);
+  const [hardware, software, production] = core.profile.made;
+  // NT4H2421Gx table 58: a card with a random identifier keeps its own to itself.
+  const uid = core.memory.randomId === true ? new Uint8Array(7) : core.memory.uid;
+  core.live.frames = { sent: hardware, rest: [software, concat(uid, production)] };
+  return answer(hardware, STATUS.more);
 }
 
 function nextFrame(core: Core, data: Uint8Array): Uint8Array {
@@ -91,7 +120,7 @@ function nextFrame(core: Core, data: Uint8Array): Uint8Array {
 }
 
 /** The protection of this command, or the error byte. */
-function protection({ live, memory }: Core, command: CardCommand, header: Uint8Array): CardMode | number {
+function protection({ live, memory, profile }: Processor, command: CardCommand, header: Uint8Array): CardMode | number {
   const { guard } = command;
   const { session } = live;
   if (guard === 'plain' || guard === 'mac' || guard === 'full') {
@@ -100,13 +129,13 @@ function protection({ live, memory }: Core, command: CardCommand, header: Uint8A
   }
   const file = guard === 'reader id' ? tmacFile(memory) : memory.files.get(header[0] ?? 0);
   if (file === null || file === undefined) return STATUS.noFile;
-  const mode = permit(file, guard, session?.keyNo ?? null);
+  const mode = permit(file, guard, session?.keyNo ?? null, profile.wrongKey);
   if (session === null || typeof mode === 'number') return mode;
-  // In a session these two have a mode of their own, whatever mode the file has.
-  return guard === 'reader id' ? 'mac' : guard === 'change' ? 'full' : mode;
+  // In a session these have a mode of their own, whatever mode the file has.
+  return guard === 'reader id' ? 'mac' : guard === 'change' || guard === 'counter' ? 'full' : mode;
 }
 
-function execute(core: Core, ins: number, command: CardCommand, body: Uint8Array): Uint8Array {
+function execute(core: Processor, ins: number, command: CardCommand, body: Uint8Array): Uint8Array {
   const { live, memory } = core;
   if (!live.selected) return refuse(core, STATUS.noFile);
   if (body.length < command.header) return refuse(core, STATUS.length);

@@ -1,6 +1,7 @@
 /** How the emulated card authenticates: AuthenticateEV2First, NonFirst, and their second half (CARDS section 3). */
 import { answer, type Core, refuse, STATUS } from './cardcore.ts';
 import { cardSessionKeys, concat, openZeroIv, same, sealZeroIv, turned } from './cardcrypto.ts';
+import { countFailure, forgive, lockedOut } from './cardfailures.ts';
 import { emptyTransaction } from './cardtransaction.ts';
 
 const CAPABILITIES = 6;
@@ -15,7 +16,10 @@ export function challenge(core: Core, first: boolean, data: Uint8Array): Uint8Ar
   const keyNo = data[0] ?? 0;
   const key = memory.keys[keyNo];
   if (key === undefined) return refuse(core, STATUS.noKey);
-  if (memory.failures >= memory.failureLimit) return refuse(core, STATUS.delay);
+  const locked = lockedOut(memory, key);
+  if (locked !== null) return refuse(core, locked);
+  // A card that went over to LRP speaks no AES any more; its error byte is assumed.
+  if (memory.lrp === true) return refuse(core, STATUS.authentication);
   const rndB = core.random(16);
   const capabilities = concat(data.subarray(2), new Uint8Array(CAPABILITIES)).slice(0, CAPABILITIES);
   // First begins anew; NonFirst keeps the open transaction, which is assumed (CARDS section 3.2).
@@ -28,16 +32,17 @@ export function challenge(core: Core, first: boolean, data: Uint8Array): Uint8Ar
 /** Second half: the reader proves the key, then the card does. */
 export function prove(core: Core, data: Uint8Array): Uint8Array {
   const { live, memory } = core;
-  const key = memory.keys[live.challenge?.keyNo ?? -1]?.key;
-  if (live.challenge === null || key === undefined) return refuse(core, STATUS.illegal);
+  const tried = memory.keys[live.challenge?.keyNo ?? -1];
+  if (live.challenge === null || tried === undefined) return refuse(core, STATUS.illegal);
   if (data.length !== 32) return refuse(core, STATUS.length);
   const { keyNo, rndB, capabilities, carried } = live.challenge;
+  const { key } = tried;
   const plain = openZeroIv(key, data);
   if (!same(plain.subarray(16), turned(rndB))) {
-    memory.failures += 1;
+    countFailure(memory, tried);
     return refuse(core, STATUS.authentication);
   }
-  memory.failures = 0;
+  forgive(memory, tried);
   const rndA = plain.subarray(0, 16);
   const ti = carried?.ti ?? core.random(4);
   live.challenge = null;

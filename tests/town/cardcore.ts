@@ -1,4 +1,5 @@
 /** What the emulated card holds while it is in the field, and how it says no. */
+import type { CardCommand } from './cardcommands.ts';
 import { type CardSession, concat } from './cardcrypto.ts';
 import type { CardMemory } from './cardfiles.ts';
 import { emptyTransaction, type Transaction } from './cardtransaction.ts';
@@ -14,12 +15,31 @@ interface Challenge {
 
 /** Gone when the card leaves the field. */
 interface Live {
+  /** Whether the application is selected. */
   selected: boolean;
+  /** The number of the file that ISO commands work on. */
+  file: number | null;
+  /** What the reads of one file by one command show until another command comes. */
+  reading: { readonly ins: number; readonly no: number; readonly content: Uint8Array } | null;
+  /** The identifier of this presence, where it is a random one. */
+  nuid: Uint8Array | null;
   session: CardSession | null;
   challenge: Challenge | null;
   /** Rest of an answer that comes in several frames. */
   frames: { readonly sent: Uint8Array; readonly rest: readonly Uint8Array[] } | null;
   transaction: Transaction;
+}
+
+/** What one kind of card does in its own way. */
+export interface Profile {
+  /** The commands of class 90, by INS; authentication, frames and version are the processor's own. */
+  readonly commands: (core: Core) => Readonly<Record<number, CardCommand>>;
+  /** The commands of class 00, by INS. */
+  readonly iso: Readonly<Record<number, (core: Core, apdu: Uint8Array) => Uint8Array>>;
+  /** Hardware and software, 7 bytes each, and what follows the UID in the production's. */
+  readonly made: readonly [hardware: Uint8Array, software: Uint8Array, production: Uint8Array];
+  /** Second status byte where another key would have been the right one. */
+  readonly wrongKey: number;
 }
 
 export interface Core {
@@ -36,6 +56,8 @@ export const STATUS = {
   integrity: 0x1e,
   noKey: 0x40,
   length: 0x7e,
+  denied: 0x9d,
+  parameter: 0x9e,
   noApplication: 0xa0,
   delay: 0xad,
   authentication: 0xae,
@@ -46,7 +68,8 @@ export const STATUS = {
 export const MAC_LENGTH = 8;
 
 export function asleep(): Live {
-  return { selected: false, session: null, challenge: null, frames: null, transaction: emptyTransaction() };
+  const open = { session: null, challenge: null, frames: null, transaction: emptyTransaction() };
+  return { selected: false, file: null, reading: null, nuid: null, ...open };
 }
 
 /** An answer and its second status byte. */
@@ -54,7 +77,8 @@ export const answer = (data: Uint8Array, status: number): Uint8Array => concat(d
 
 /** Ends the session and the open transaction. */
 export function forget(core: Core): void {
-  core.live = { ...asleep(), selected: core.live.selected };
+  const { selected, file, nuid } = core.live;
+  core.live = { ...asleep(), selected, file, nuid };
 }
 
 /** Any error ends the session and the open transaction (CARDS section 2). */

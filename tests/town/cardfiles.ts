@@ -1,5 +1,6 @@
 /** The emulated card's memory: keys, files and who may do what with them (CARDS section 3.6). */
 import { concat, lsb } from './cardcrypto.ts';
+import type { Sdm } from './cardsdm.ts';
 
 export type CardMode = 'plain' | 'mac' | 'full';
 
@@ -11,6 +12,10 @@ interface Guarded {
 export interface StandardFile extends Guarded {
   readonly kind: 'standard';
   content: Uint8Array;
+  /** Secure Dynamic Messaging, where it is on. */
+  sdm?: Sdm | undefined;
+  /** How often it was read since that was switched on. */
+  readCtr?: number;
 }
 export interface ValueFile extends Guarded {
   readonly kind: 'value';
@@ -39,6 +44,8 @@ export type CardFile = StandardFile | ValueFile | CyclicFile | TmacFile;
 export interface CardKey {
   key: Uint8Array;
   version: number;
+  /** Failed authentications in all, less what was forgiven. */
+  failures?: number;
 }
 
 /** Everything that survives when the card leaves the field. */
@@ -53,16 +60,24 @@ export interface CardMemory {
   failures: number;
   /** From this many on the card answers 91AD. */
   failureLimit: number;
+  /** From how many failures in all a key is locked for ever; null where that is switched off. */
+  failureTotal?: { readonly limit: number; readonly decrement: number } | null;
+  /** Whether each presence has an identifier of its own. */
+  randomId?: boolean;
+  /** Whether the card left AES for LRP. */
+  lrp?: boolean;
 }
 
-export type Deed = 'read' | 'write' | 'take' | 'add' | 'reader id' | 'change';
+export type Deed = 'read' | 'write' | 'take' | 'add' | 'reader id' | 'change' | 'counter';
 
 const FREE = 0xe;
+const NEVER = 0xf;
 const NO_AUTHENTICATION = 0xae;
 const PERMISSION_DENIED = 0x9d;
 
 /** The keys that may do a deed: Debit with the Read key, Credit with the ReadWrite key only. */
-function keysFor({ access: [first, second] }: CardFile, deed: Deed): number[] {
+function keysFor(file: CardFile, deed: Deed): number[] {
+  const [first, second] = file.access;
   const readWrite = first >> 4;
   const read = second >> 4;
   const write = second & 0x0f;
@@ -70,15 +85,26 @@ function keysFor({ access: [first, second] }: CardFile, deed: Deed): number[] {
   if (deed === 'write') return [write, readWrite];
   if (deed === 'take') return [read, write, readWrite];
   if (deed === 'change') return [first & 0x0f];
+  if (deed === 'counter') return [file.kind === 'standard' ? (file.sdm?.counterKey ?? NEVER) : NEVER];
   return [readWrite];
 }
 
+/** Whether the file may be read without a session because it proves itself (NT4H2421Gx table 80). */
+const dynamic = (file: CardFile): boolean => file.kind === 'standard' && (file.sdm?.fileKey ?? NEVER) !== NEVER;
+
 /** How the command must be protected, or the error byte. Access that is free only is plain, also inside a session. */
-export function permit(file: CardFile, deed: Deed, keyNo: number | null): CardMode | number {
+export function permit(
+  file: CardFile,
+  deed: Deed,
+  keyNo: number | null,
+  wrongKey = PERMISSION_DENIED,
+): CardMode | number {
   const keys = keysFor(file, deed);
   if (keyNo !== null && keys.includes(keyNo)) return file.mode;
   if (keys.includes(FREE)) return 'plain';
-  return keyNo === null ? NO_AUTHENTICATION : PERMISSION_DENIED;
+  if (deed === 'read' && keyNo === null && dynamic(file)) return 'plain';
+  if (keys.every((key) => key === NEVER)) return PERMISSION_DENIED;
+  return keyNo === null ? NO_AUTHENTICATION : wrongKey;
 }
 
 export const tmacFile = (memory: CardMemory): TmacFile | null => {
@@ -88,13 +114,17 @@ export const tmacFile = (memory: CardMemory): TmacFile | null => {
 
 const typeBytes = { standard: 0x00, value: 0x02, cyclic: 0x04, tmac: 0x05 } as const;
 const modeBytes = { plain: 0x00, mac: 0x01, full: 0x03 } as const;
+/** FileOption's bit for Secure Dynamic Messaging. */
+export const SDM_ON = 0x40;
 
 /** The answer of GetFileSettings. */
 export function settingsOf(file: CardFile): Uint8Array {
-  const common = concat([typeBytes[file.kind], modeBytes[file.mode]], file.access);
+  const sdm = file.kind === 'standard' ? file.sdm : undefined;
+  const option = modeBytes[file.mode] + (sdm === undefined ? 0 : SDM_ON);
+  const common = concat([typeBytes[file.kind], option], file.access);
   switch (file.kind) {
     case 'standard':
-      return concat(common, lsb(file.content.length, 3));
+      return concat(common, lsb(file.content.length, 3), sdm?.wire ?? []);
     case 'value':
       return concat(common, lsb(file.lower, 4), lsb(file.upper, 4), new Uint8Array(5));
     case 'cyclic':

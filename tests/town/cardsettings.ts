@@ -61,7 +61,7 @@ function changeKey({ memory }: Workplace, header: Uint8Array, data: Uint8Array):
 const modes: Readonly<Record<number, CardMode>> = { 0: 'plain', 1: 'mac', 3: 'full' };
 
 /** FileOption and AccessRights, or null for what this card does not know; nobody writes a certificate file. */
-function settingsFrom(data: Uint8Array, kind: CardFile['kind']): Pick<CardFile, 'mode' | 'access'> | null {
+export function settingsFrom(data: Uint8Array, kind: CardFile['kind']): Pick<CardFile, 'mode' | 'access'> | null {
   const [option = 0, first = 0, second = 0] = data;
   const mode = modes[option];
   if (mode === undefined || (kind === 'tmac' && (second & 0x0f) !== NEVER)) return null;
@@ -131,7 +131,7 @@ function setConfiguration({ memory }: Workplace, header: Uint8Array, data: Uint8
 }
 
 /** The refusal of any key but key 0; where there is no session at all, it is AE. */
-const master = (otherKey: number) => ({ session: true, otherKey }) as const;
+export const master = (otherKey: number) => ({ session: true, otherKey }) as const;
 
 /** The commands that change keys and settings, by INS. */
 export const settingsCommands: Readonly<Record<number, CardCommand>> = {

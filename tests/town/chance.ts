@@ -9,9 +9,11 @@ export interface Chance {
   shuffled<T>(list: readonly T[]): T[];
 }
 
-/** Starts from SIMPUL_SEED where it is set, else anew. @param who is named where the seed is printed */
-export function chance(who: string): Chance {
-  const seed = Number(process.env.SIMPUL_SEED ?? randomInt(2 ** 32));
+/**
+ * Starts from SIMPUL_SEED where it is set, else anew.
+ * @param who is named where the seed is printed. @param seed where a test plays the same twice
+ */
+export function chance(who: string, seed = Number(process.env.SIMPUL_SEED ?? randomInt(2 ** 32))): Chance {
   process.stdout.write(`${who}: SIMPUL_SEED=${seed} plays this again\n`);
   let state = seed >>> 0;
   // Mulberry32, by Tommy Ettinger: 32 bits of state are plenty for a plan.

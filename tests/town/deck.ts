@@ -1,6 +1,7 @@
 /** One blank card, and one ready card with known keys, for tests that need any card. */
 import { type BlankCard, blankCard } from './blank.ts';
 import type { Card } from './card.ts';
+import { blankNtag } from './ntag.ts';
 import { type ReadyCard, readyCard } from './ready.ts';
 
 const key = (fill: number): Uint8Array => new Uint8Array(16).fill(fill);
@@ -38,4 +39,8 @@ export function anyCard(change: Partial<ReadyCard> = {}): Card {
 
 export function anyBlankCard(change: Partial<BlankCard> = {}): Card {
   return blankCard({ uid: UID, random: countingRandom(), ...change });
+}
+
+export function anyNtag(change: Partial<BlankCard> = {}): Card {
+  return blankNtag({ uid: UID, random: countingRandom(), ...change });
 }

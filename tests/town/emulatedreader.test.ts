@@ -2,10 +2,13 @@
 import { once } from 'node:events';
 import { afterAll, describe, expect, test } from 'vitest';
 import { openReader } from '../../kiosk/reader.ts';
+import { bytes, hex } from '../cards/hex.ts';
+import { anyNtag } from './deck.ts';
 import { ECHO_UID, layEchoCard } from './echocard.ts';
 import { openEmulatedSlot } from './emulatedslot.ts';
 import { eventsOf } from './readerevents.ts';
 import { slotCases } from './slotcases.ts';
+import { lay } from './vpicc.ts';
 
 const slot = openEmulatedSlot();
 afterAll(() => slot.close());
@@ -21,6 +24,19 @@ describe('an emulated reader with odd cards', () => {
   afterAll(async () => {
     await reader.close();
     await own.close();
+  });
+
+  test('a tag is read as a phone would read it, until it is torn', async () => {
+    const laid = lay(anyNtag(), await own.connect(), { tear: { apdu: 3, when: 'before' } });
+    const { presence, uid } = await events.next('card');
+    expect(uid).toBe('045a115a346180');
+    const ask = async (apdu: string) => hex(await reader.transmit(presence, bytes(apdu)));
+    expect(await ask('00a4040007d276000085010100')).toBe('9000');
+    expect(await ask('00a4000c02e104')).toBe('9000');
+    expect(await ask('00b0000000')).toBe(`${'00'.repeat(256)}9000`);
+    expect(await ask('00b0000000')).toBe('');
+    await laid.gone;
+    expect((await events.next('gone')).presence).toBe(presence);
   });
 
   test('a second card waits until the first has left', async () => {

@@ -9,11 +9,13 @@ import {
   NEW_KEY,
   open,
   otherKey,
+  SELECT,
   type Session,
   TMAC_HEADER,
   TMAC_KEY,
 } from './barereader.ts';
 import type { Card } from './card.ts';
+import { chance } from './chance.ts';
 import { anyBlankCard } from './deck.ts';
 import { present, type Trouble } from './field.ts';
 
@@ -95,5 +97,38 @@ describe('a card torn in the middle', () => {
       });
       expect(other.memory.files.get(0x0f)).toMatchObject({ tmc: executed ? 1 : 0 });
     }
+  });
+});
+
+describe('a card that flickers', () => {
+  test('has forgotten its session and its open transaction, and what it had selected', () => {
+    const card = anyBlankCard();
+    const presence = present(card, { flicker: [5] });
+    const send = (apdu: Uint8Array) => presence(apdu) ?? new Uint8Array();
+    const session = login(send, 0);
+    expect(ask(session, '0c', '0305000000')).toBe('9100');
+    expect(ask(session, 'c8', '33'.repeat(16))).toMatch(/9100$/);
+    expect(ask(session, 'c7', '01')).toBe('91f0');
+    expect(ask(login(send, 0), 'c7', '01')).toBe('919d');
+    expect(card.memory.files).toEqual(anyBlankCard().memory.files);
+  });
+});
+
+describe('a reader that hears wrongly', () => {
+  test('hears one bit in another way, about as often as it is told, and the same under the same seed', () => {
+    const { seed } = chance('flipped replies');
+    const heard = (oneIn: number) => {
+      const { below } = chance('flipped replies again', seed);
+      const presence = present(anyBlankCard(), { flips: { oneIn, below } });
+      return Array.from({ length: 200 }, () => hex(presence(SELECT) ?? new Uint8Array()));
+    };
+    expect(heard(1)).toEqual(heard(1));
+    const bits = (reply: string) => (Number.parseInt(reply, 16) ^ 0x9000).toString(2).replaceAll('0', '').length;
+    expect(heard(1).every((reply) => bits(reply) === 1)).toBe(true);
+    const some = heard(4);
+    expect(some.every((reply) => bits(reply) <= 1)).toBe(true);
+    const turned = some.filter((reply) => reply !== '9000').length;
+    expect(turned).toBeGreaterThan(15);
+    expect(turned).toBeLessThan(100);
   });
 });

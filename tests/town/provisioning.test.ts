@@ -107,6 +107,23 @@ describe('a card from the factory', () => {
     for (const no of [0, 1, 2, 3, 4, 0]) expect(plainly(card, '71', `0${no}00`)).toBe('91ad');
     expect(card.memory.failures).toBe(3);
   });
+
+  test('locks a key for ever at its thousandth failure, the other keys not, and forgives ten for each success', () => {
+    const card = anyBlankCard();
+    const fail = (times: number) => {
+      for (let i = 0; i < times; i++) {
+        card.memory.failures = 0;
+        expect(opens(card, 1, NEW_KEY)).toBe(false);
+      }
+      card.memory.failures = 0;
+    };
+    fail(999);
+    open(card, 1);
+    fail(11);
+    card.process(SELECT);
+    expect(plainly(card, '71', '0100')).toBe('919d');
+    open(card, 2);
+  });
 });
 
 describe('a key', () => {

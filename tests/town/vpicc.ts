@@ -1,6 +1,7 @@
 /** Lays an emulated card on a virtual PC/SC reader: a client of vpcd, pcscd's listening driver (CARDS section 11.3). */
 import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { Pace } from './airtime.ts';
 import type { Card } from './card.ts';
 import { type Presence, present, type Trouble } from './field.ts';
 
@@ -30,13 +31,16 @@ export function offer(card: Card, port: number, trouble: Trouble = {}): Promise<
   });
 }
 
-/** Lays the card on a reader's slot that is already connected. */
-export function lay(card: Card, slot: Duplex, trouble: Trouble = {}): Offer {
+/**
+ * Lays the card on a reader's slot that is already connected.
+ * @param pace how long its answers take; at once when left out
+ */
+export function lay(card: Card, slot: Duplex, trouble: Trouble = {}, pace: Pace | null = null): Offer {
   const gone = new Promise<void>((left) => slot.once('close', () => left()));
   // A reader that died took the card's field with it: `gone` says so.
   slot.on('error', () => slot.destroy());
   slot.once('close', () => card.reset());
-  answerAll(slot, card, present(card, trouble));
+  answerAll(slot, card, present(card, trouble), pace === null ? send : paced(pace));
   return {
     gone,
     remove: () => {
@@ -46,7 +50,26 @@ export function lay(card: Card, slot: Duplex, trouble: Trouble = {}): Offer {
   };
 }
 
-function answerAll(socket: Duplex, card: Card, presence: Presence): void {
+/** Gives the reader the answer to an APDU that arrived at this time. */
+type Answer = (socket: Duplex, reply: Uint8Array, apdu: Uint8Array, arrived: number) => void;
+
+/**
+ * Answers that take their time. Timers are late by up to a millisecond: what one answer is late, the next is early, so
+ * that a conversation as a whole takes what the table says.
+ */
+function paced(pace: Pace): Answer {
+  let late = 0;
+  return (socket, reply, apdu, arrived) => {
+    const due = arrived + pace(apdu, reply) - late;
+    const wait = Math.max(0, Math.floor(due - performance.now()));
+    setTimeout(() => {
+      late = performance.now() - due;
+      if (!socket.destroyed) send(socket, reply);
+    }, wait);
+  };
+}
+
+function answerAll(socket: Duplex, card: Card, presence: Presence, give: Answer): void {
   let waiting = Buffer.alloc(0);
   socket.on('data', (chunk) => {
     waiting = Buffer.concat([waiting, chunk]);
@@ -54,12 +77,18 @@ function answerAll(socket: Duplex, card: Card, presence: Presence): void {
       const end = LENGTH_BYTES + waiting.readUInt16BE(0);
       const message = new Uint8Array(waiting.subarray(LENGTH_BYTES, end));
       waiting = waiting.subarray(end);
-      const reply = message.length > 1 ? presence(message) : control(card, message[0]);
+      if (message.length <= 1) {
+        const reply = control(card, message[0]);
+        if (reply.length > 0) send(socket, reply);
+        continue;
+      }
+      const arrived = performance.now();
+      const reply = presence(message);
       if (reply === null) {
         socket.destroy();
         return;
       }
-      if (reply.length > 0) send(socket, reply);
+      if (reply.length > 0) give(socket, reply, message, arrived);
     }
   });
 }

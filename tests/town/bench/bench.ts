@@ -1,6 +1,7 @@
 /** The bench: `npm run bench -- NAME [--quick] [--rounds N] [--json]` measures a thing beside its baselines. */
 import { parseArgs } from 'node:util';
 import { benchAuthorise } from './authorise.ts';
+import { benchCard } from './card.ts';
 
 export interface BenchOptions {
   /** Fewer cases, once each. */
@@ -14,6 +15,7 @@ export interface BenchOptions {
 
 const benches: Readonly<Record<string, { readonly says: string; readonly run: (o: BenchOptions) => Promise<void> }>> = {
   authorise: { says: 'account sales end to end, beside echo, raw commit and commit per request', run: benchAuthorise },
+  card: { says: 'taps from card event to certificate, beside empty card and physical floor', run: benchCard },
 };
 
 const print = (line: string) => void process.stdout.write(`${line}\n`);
