@@ -1,14 +1,14 @@
 /** Init: makes a hub's data directory with settings, vault, certificates, books and the registered town. */
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import type { HubCard } from '../protocol/enrolment.ts';
-import type { CooperativeId } from '../protocol/ids.ts';
 import { makeCaCertificate, makeServerCertificate } from './ca.ts';
 import { DEFAULT_CONFIG, type HubConfig, type HubPaths, hubPaths } from './config.ts';
 import type { Edges } from './edges.ts';
 import { writeAtomic } from './files.ts';
 import { openRegistry } from './store/sqlite/registry.ts';
 import { parseTown, settle, type Town } from './town.ts';
-import { createVault, openVault, type Vault } from './vault.ts';
+import { openVault, type Vault } from './vault.ts';
+import { growVault } from './vaultgrowth.ts';
 
 /** The pilot town lies beside the source; this file runs from `dist/hub`. */
 const PILOT = new URL('../../hub/pilot.json', import.meta.url);
@@ -20,44 +20,52 @@ export interface InitOptions {
   readonly host?: string | undefined;
   readonly port?: number | undefined;
   readonly names?: readonly string[] | undefined;
-  /** Opens the vault; when left out, a key file is made in the directory. */
+  /** Opens the vault; when left out, the key file in the directory does, and is made if there is no vault yet. */
   readonly passphrase?: string | undefined;
   /** scrypt's N; leave it out in production. */
   readonly vaultCost?: number | undefined;
 }
 
 export type InitResult =
-  | { readonly ok: true; readonly paths: HubPaths; readonly town: Town }
+  | {
+      readonly ok: true;
+      readonly paths: HubPaths;
+      readonly town: Town;
+      /** False if the vault was there before. */
+      readonly vaultMade: boolean;
+    }
   | { readonly ok: false; readonly error: string };
 
-function readTown(path: string | undefined): { text: string; from: string } | string {
+/** Reads a town file, or the pilot's; the error says everything that is wrong with it. */
+export function readTown(path: string | undefined): ReturnType<typeof parseTown> {
   const from = path ?? 'the pilot town';
   try {
-    return { text: readFileSync(path ?? PILOT, 'utf8'), from };
+    return parseTown(readFileSync(path ?? PILOT, 'utf8'), from);
   } catch (error) {
-    return `town file ${from} cannot be read (${(error as NodeJS.ErrnoException).code}); check its name`;
+    const { code } = error as NodeJS.ErrnoException;
+    return { ok: false, error: `town file ${from} cannot be read (${code}); check its name` };
   }
 }
 
-/** Makes a hub; refuses a directory that already holds one, whole or half made. */
+/**
+ * Makes a hub; refuses a directory that already holds one, whole or half made. A vault that is there alone (`simpul-hub
+ * keys init`) is used.
+ */
 export async function initHub(edges: Edges, options: InitOptions): Promise<InitResult> {
   const paths = hubPaths(options.directory);
-  const taken = [paths.config, paths.vault, paths.ledger, paths.registry].find((path) => existsSync(path));
+  const taken = [paths.config, paths.ledger, paths.registry].find((path) => existsSync(path));
   if (taken !== undefined) {
     const error = `${taken} exists: nothing was changed; choose an empty directory, or serve the hub that is there`;
     return { ok: false, error };
   }
-  const file = readTown(options.town);
-  if (typeof file === 'string') return { ok: false, error: file };
-  const read = parseTown(file.text, file.from);
+  const read = readTown(options.town);
   if (!read.ok) return read;
   const { town } = read;
 
-  mkdirSync(paths.directory, { recursive: true, mode: 0o700 });
-  const secret = makeSecret(edges, paths, options.passphrase);
-  const issuers = town.cooperatives.map(({ id }) => id as CooperativeId);
-  await createVault(edges, paths.vault, secret, issuers, options.vaultCost);
-  const opened = openVault(edges, paths.vault, secret);
+  const { passphrase, vaultCost: cost } = options;
+  const grown = await growVault(edges, paths, { issuers: town.cooperatives.map(({ id }) => id), passphrase, cost });
+  if (!grown.ok) return grown;
+  const opened = openVault(edges, paths.vault, grown.secret);
   if (!opened.ok) return opened;
   const config: HubConfig = {
     ...DEFAULT_CONFIG,
@@ -70,14 +78,7 @@ export async function initHub(edges: Edges, options: InitOptions): Promise<InitR
   await writeBooks(edges, paths, town);
   // Last, because a directory with settings counts as a whole hub.
   writeAtomic(paths.config, `${JSON.stringify(config, null, 2)}\n`, 0o600);
-  return { ok: true, paths, town };
-}
-
-function makeSecret(edges: Edges, paths: HubPaths, passphrase: string | undefined): Uint8Array {
-  if (passphrase !== undefined) return Buffer.from(passphrase.normalize('NFC'));
-  const text = `${Buffer.from(edges.random(32)).toString('hex')}\n`;
-  writeAtomic(paths.vaultKey, text, 0o600);
-  return Buffer.from(text);
+  return { ok: true, paths, town, vaultMade: grown.made };
 }
 
 async function writeCertificates(edges: Edges, paths: HubPaths, vault: Vault, config: HubConfig): Promise<void> {

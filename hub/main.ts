@@ -8,12 +8,13 @@ import { examine, freeBytes, spellFindings } from './doctor.ts';
 import { makeLog, realEdges } from './edges.ts';
 import { writeAtomic } from './files.ts';
 import { initHub, writeHubCard } from './init.ts';
-import { handOver, masterPassphrase, spellKeys } from './keys.ts';
+import { afterRotation, handOver, initKeys, masterPassphrase, rotateKeys, spellGrown, spellKeys } from './keys.ts';
 import { readSecret } from './secret.ts';
 import { SOFTWARE, startHub } from './serve.ts';
 import { signRequest } from './sign.ts';
 import { openRegistry } from './store/sqlite/registry.ts';
 import { openVault } from './vault.ts';
+import { ROTATED } from './vaultgrowth.ts';
 import { findingAsJson, spellFinding, verifyClaimFile } from './verifyclaim.ts';
 
 /** Exit codes: 0 done, 1 the command failed or found a fault, 2 it was called wrongly. */
@@ -42,10 +43,17 @@ interface InitFlags {
   readonly passphrase?: boolean;
 }
 
+/** The passphrase that a flag asks for; null after saying that it is not set. */
+function passphraseFor({ passphrase: asked }: { readonly passphrase?: boolean }): string | undefined | null {
+  const passphrase = asked ? process.env.SIMPUL_PASSPHRASE : undefined;
+  if (!asked || passphrase) return passphrase;
+  fail('--passphrase takes it from SIMPUL_PASSPHRASE, which is not set; set it');
+  return null;
+}
+
 async function init(flags: InitFlags): Promise<void> {
-  const passphrase = flags.passphrase ? process.env.SIMPUL_PASSPHRASE : undefined;
-  if (flags.passphrase && !passphrase)
-    return fail('--passphrase takes it from SIMPUL_PASSPHRASE, which is not set; set it');
+  const passphrase = passphraseFor(flags);
+  if (passphrase === null) return;
   const { data: directory, town, host, port, name: names } = flags;
   const result = await initHub(realEdges(makeLog('warn')), { directory, town, host, port, names, passphrase });
   if (!result.ok) return fail(result.error);
@@ -53,6 +61,7 @@ async function init(flags: InitFlags): Promise<void> {
   say(`Made a hub for ${result.town.name} in ${directory}:`);
   const counted = Object.entries({ cooperatives, members, cards, outlets });
   say(`  ${counted.map(([name, rows]) => `${rows.length} ${name}`).join(', ')}`);
+  if (!result.vaultMade) say(`  with the vault that was there, ${result.paths.vault}`);
   say(
     `  give ${result.paths.hubCard} to technicians; keep ${passphrase ? 'the passphrase' : result.paths.vaultKey} safe`,
   );
@@ -154,6 +163,37 @@ function listKeys({ data, json }: { readonly data: string; readonly json?: boole
   process.stdout.write(json ? `${JSON.stringify(keys, null, 2)}\n` : spellKeys(keys));
 }
 
+interface KeysInitFlags {
+  readonly data: string;
+  readonly town?: string;
+  readonly passphrase?: boolean;
+}
+
+async function makeKeys(flags: KeysInitFlags): Promise<void> {
+  const passphrase = passphraseFor(flags);
+  if (passphrase === null) return;
+  const { data: directory, town } = flags;
+  const edges = realEdges(makeLog('warn'));
+  const grown = await initKeys(edges, { directory, town, passphrase, environment: process.env });
+  if (!grown.ok) return fail(grown.error);
+  process.stdout.write(spellGrown(hubPaths(directory), grown));
+}
+
+interface RotateFlags {
+  readonly data: string;
+  readonly purpose: string;
+  readonly issuer?: string;
+}
+
+async function rotate({ data: directory, purpose, issuer }: RotateFlags): Promise<void> {
+  const ready = prepare(directory);
+  if (!ready) return;
+  const { secret } = ready;
+  const rotated = await rotateKeys(realEdges(makeLog('warn')), { directory, secret, purpose, issuer });
+  if (!rotated.ok) return fail(rotated.error);
+  process.stdout.write(spellKeys([rotated.master]) + afterRotation(rotated.master));
+}
+
 /** The passphrase over handed-over masters, or null after saying that it is missing. */
 function readMasterPassphrase(): Uint8Array | null {
   const passphrase = masterPassphrase(process.env);
@@ -214,8 +254,22 @@ const data = ['-d, --data <dir>', 'data directory', './hub-data'] as const;
 function addKeyCommands(root: Command): void {
   const keys = root.command('keys').description("the vault's keys, as far as people may know them");
   keys
+    .command('init')
+    .description('make the vault alone, or add to one of an older make what it lacks; no key that is there changes')
+    .option(...data)
+    .option('--town <file>', 'town file whose cooperatives get masters (default: the registered town, or the pilot)')
+    .option('--passphrase', 'the vault is sealed with the passphrase in SIMPUL_PASSPHRASE instead of a key file')
+    .action(makeKeys);
+  keys
+    .command('rotate')
+    .description('add a new master for the cards to come; the old one stays for the old cards; the hub must be stopped')
+    .addOption(new Option('--purpose <purpose>', 'what the master is for').choices(ROTATED).makeOptionMandatory())
+    .option('--issuer <cooperative>', 'cooperative whose masters they are, with tmac and credit')
+    .option(...data)
+    .action(rotate);
+  keys
     .command('list')
-    .description('list masters and secrets with their check values; never a key')
+    .description('list masters, secrets and key pairs with their check values; never a key')
     .option(...data)
     .option('--json', 'the list as JSON')
     .action(listKeys);

@@ -11,7 +11,9 @@ import { type Broker, openBroker } from './mqtt/broker.ts';
 import { makeRouter, type Operations } from './mqtt/router.ts';
 import { makeCardKey } from './operations/cardkey.ts';
 import { makePurchase } from './operations/purchase.ts';
+import { makeRelay } from './operations/relay.ts';
 import { makeResolve } from './operations/resolve.ts';
+import { makeService } from './operations/service.ts';
 import type { Ledger } from './store/ledger.ts';
 import type { Registry } from './store/registry.ts';
 import { holdAlone } from './store/sqlite/alone.ts';
@@ -57,14 +59,18 @@ export type StartedHub = { readonly ok: true; readonly hub: Hub } | { readonly o
 /** Starts a hub on its data directory; the error says what to do. */
 export async function startHub(deps: HubDeps, { directory, config, secret }: HubOptions): Promise<StartedHub> {
   const paths = hubPaths(directory);
-  const opened = openVault(deps, paths.vault, secret);
-  if (!opened.ok) return opened;
   const closing: (() => unknown)[] = [];
   try {
     const letGo = holdAlone(paths.lock);
     if (letGo === null)
       return { ok: false, error: `a hub serves ${directory} already; stop it, or name another --data` };
     closing.unshift(letGo);
+    // Behind the lock, because `simpul-hub keys` changes the vault under it: no hub goes on with the older one.
+    const opened = openVault(deps, paths.vault, secret);
+    if (!opened.ok) {
+      letGo();
+      return opened;
+    }
     const registry = openRegistry({ path: paths.registry });
     closing.unshift(() => registry.close());
     const ledger = await deps.openLedger(paths.ledger, deps.onFatal);
@@ -109,6 +115,7 @@ async function wire(deps: HubDeps, { config, tls, registry, ledger, vault, closi
     purchase: makePurchase(shared),
     resolve: makeResolve(shared),
     cardkey: makeCardKey(shared),
+    relay: makeRelay({ service: makeService({ ...shared, random: deps.random }) }),
   };
   const receive = makeRouter({ operations, alarm: alarms.raise, metrics, log, now });
   const { host, port, benchTcpPort } = config;

@@ -11,9 +11,15 @@ const HOLDS = 'simpul-1 tmac masters';
 const from = Type.Integer({ minimum: 0, maximum: 255 });
 const key = Type.String({ pattern: '^[0-9a-f]{32}$' });
 
-/** Card masters: `app` and `debit` serve all cooperatives, `tmac` and `credit` one each (TRUTH section 14). */
+/** Stands where an issuer would, for masters that serve the cards of all. */
+export const ALL_ISSUERS = '-';
+
+/**
+ * Card masters: `app`, `debit`, `spare` and `sun` serve all cooperatives, `tmac` and `credit` one each (TRUTH section
+ * 14).
+ */
 export const Master = Type.Object({
-  purpose: Type.Union([Type.Literal('app'), Type.Literal('debit'), Type.Literal('tmac'), Type.Literal('credit')]),
+  purpose: Type.Enum(['app', 'debit', 'spare', 'sun', 'tmac', 'credit']),
   /** Issuing cooperative, or `-` for all. */
   issuer: Type.String({ pattern: '^(-|[a-z][a-z0-9-]{0,15})$' }),
   /** Serves card key versions from this one up to the next row's. */
@@ -60,6 +66,14 @@ export function cardKeyFinder(masters: readonly Omit<Master, 'check'>[]): KeyFin
     const row = rows.get(`${purpose}/${issuer}`)?.find(({ from }) => from <= keyVersion);
     return row?.derive(diversification(Buffer.from(uid, 'hex'), keyNo, keyVersion)) ?? null;
   };
+}
+
+/**
+ * The newest version that these masters serve, at least 1: a card gets it, for version 0 is the factory's.
+ * @param masters those that have a say in one version
+ */
+export function newestVersion(masters: readonly Master[]): number {
+  return Math.max(1, ...masters.map(({ from }) => from));
 }
 
 /** How an issuer's `tmac` masters are sealed for it. */

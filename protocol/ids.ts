@@ -22,6 +22,9 @@ export type CardUid = Branded<string, 'card-uid'>;
 /** Kiosk numbers and sequence numbers have 24 bits on the card (TRUTH section 2). */
 export const NUMBER24_MAX = 2 ** 24 - 1;
 
+/** The hub's own number, for what it writes on cards itself; no kiosk is given it. */
+export const HUB_KIOSK_NO = NUMBER24_MAX as KioskNo;
+
 const slug = (longest: number) => Type.String({ pattern: `^[a-z][a-z0-9-]{0,${longest - 1}}$` });
 
 export const CooperativeIdSchema = slug(16);

@@ -15,5 +15,11 @@ export const noPinLimits: NoPinLimits = { perTap: 500_000n, perDay: 1_000_000n, 
 /** A certificate whose beacon is older than this when first seen is expired for good (TRUTH section 3). */
 export const FRESH_SECONDS = 60;
 
+/** Most that a card's purse may hold, in rupiah: the whole risk of a card without a signal (TRUTH section 7). */
+export const PURSE_CEILING = 200_000n;
+
+/** Years after which kiosks without a signal no longer serve a card. */
+export const CARD_LIFE_YEARS = 5;
+
 /** Card keys a kiosk without the `offline` grant may hold at once, and for how long (TRUTH section 14). */
 export const KEY_CACHE = { cards: 200, hours: 24 } as const;

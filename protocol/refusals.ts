@@ -120,6 +120,13 @@ export const refusals = {
     'The sale is closed for good.',
     'new-sale',
   ),
+  'card-not-prepared': row(
+    206,
+    'Kartu belum disiapkan',
+    'The card is not prepared',
+    'Prepare it at the hub first: simpul-hub cards prepare.',
+    'never',
+  ),
   'outlet-closed': row(
     303,
     'Lapak ini sedang tidak aktif',
@@ -162,6 +169,27 @@ export const refusals = {
     'Pusat sedang sibuk',
     'The hub is busy',
     'Nothing was decided; the kiosk asks again by itself.',
+    'later',
+  ),
+  'not-allowed': row(
+    908,
+    'Tidak diizinkan di kiosk ini',
+    'Not allowed at this kiosk',
+    'An alarm was raised. Enrol the kiosk for this work: simpul-hub sign --role.',
+    'never',
+  ),
+  'nothing-to-issue': row(
+    909,
+    'Tidak ada kartu yang harus dibuat',
+    'No card waits to be made',
+    'Place orders first: simpul-hub cards issue.',
+    'later',
+  ),
+  'talk-lost': row(
+    910,
+    'Percakapan kartu terputus',
+    'The conversation with the card was cut',
+    'Lay the card down again: it goes on where it stopped.',
     'later',
   ),
 } as const satisfies Record<string, RefusalWords>;

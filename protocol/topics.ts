@@ -5,6 +5,7 @@ import { type MessageKind, message } from './envelope.ts';
 import type { KioskName } from './ids.ts';
 import { PurchaseRequest } from './purchase.ts';
 import { RefusalSchema, SealedReceipt } from './receipt.ts';
+import { RelayAnswer, RelayRequest } from './relay.ts';
 import { ResolveAnswer, ResolveRequest } from './resolve.ts';
 import { Beacon, HubState, KioskState } from './status.ts';
 
@@ -19,6 +20,7 @@ export const conversations = {
   purchase: { up: message(PurchaseRequest), dn: message(SealedReceipt), qos: 1, since: 1 },
   resolve: { up: message(ResolveRequest), dn: message(ResolveAnswer), qos: 1, since: 1 },
   cardkey: { up: message(CardKeyRequest), dn: message(CardKeyGrant), qos: 1, since: 1 },
+  relay: { up: message(RelayRequest), dn: message(RelayAnswer), qos: 1, since: 1 },
 } as const;
 
 /** Messages of one direction only. `<kiosk>/dn/refusal` answers what no conversation could. */

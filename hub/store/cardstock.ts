@@ -1,5 +1,5 @@
 /** The card stock's port: chips from the box, every change of their keys, and the cards that are to be made. */
-import type { CardUid, MemberId } from '../../protocol/ids.ts';
+import type { CardUid, CooperativeId, MemberId } from '../../protocol/ids.ts';
 import type { Card } from './registry.ts';
 
 export type Profile = 'desfire-light' | 'desfire-ev' | 'ntag424';
@@ -41,7 +41,8 @@ export interface PlacedOrder extends CardOrder {
 export interface Binding {
   readonly uid: CardUid;
   readonly keyVersion: number;
-  readonly tmacKeyVersion: number;
+  /** Version of the counter file's key by issuer. */
+  readonly tmacKeyVersions: ReadonlyMap<CooperativeId, number>;
   /** Beacon slot of its first records. */
   readonly slot: number;
   readonly at: number;
@@ -70,7 +71,7 @@ export interface CardStock {
   withdrawOrder(number: string): boolean;
   /**
    * Binds a prepared chip to the oldest order that waits: from here on it is this member's card, `personalising`.
-   * @returns null when nothing waits. @throws if the chip is a card already, or not prepared.
+   * @returns null when nothing waits. @throws if the chip is a card already, or not prepared, or no version is known for the issuer.
    */
   bindCard(binding: Binding): Card | null;
 }

@@ -38,6 +38,7 @@ interface Contents {
   secrets: Row[];
   readonly ca: string;
   readonly tls: string;
+  readonly statement: string;
   readonly sealing: { readonly privateKey: string };
 }
 
@@ -87,9 +88,12 @@ test('the list shows purpose, issuer, version and check value of every key, and 
     ...contents.secrets.map(({ purpose, version, check }) => {
       return { kind: 'secret', purpose, issuer: null, from: version, check };
     }),
+    ...['ca', 'tls', 'sealing', 'statement'].map((purpose) => {
+      return { kind: 'pair', purpose, issuer: null, from: 1, check: expect.stringMatching(/^[0-9a-f]{6}$/) };
+    }),
   ]);
   const rows = table.out.trimEnd().split('\n').slice(1);
-  expect(rows).toHaveLength(2 + 2 * 6 + 3);
+  expect(rows).toHaveLength(4 + 2 * 6 + 5 + 4);
   for (const { purpose, check } of [...contents.masters, ...contents.secrets]) {
     expect(rows.some((row) => row.includes(String(purpose)) && row.endsWith(check))).toBe(true);
   }
@@ -97,7 +101,7 @@ test('the list shows purpose, issuer, version and check value of every key, and 
   const keys = [...contents.masters, ...contents.secrets].map(({ key }) => Buffer.from(key, 'hex'));
   const drawnHex = new Set(drawn.map((bytes) => bytes.toString('hex')));
   expect(keys.every((key) => drawnHex.has(key.toString('hex')))).toBe(true);
-  const pems = [contents.ca, contents.tls].flatMap((pem) => pem.trim().split('\n').slice(1, -1));
+  const pems = [contents.ca, contents.tls, contents.statement].flatMap((pem) => pem.trim().split('\n').slice(1, -1));
   const sealing = Buffer.from(contents.sealing.privateKey, 'hex');
   const hidden = [...[...keys, ...drawn, sealing].flatMap(spellings), ...pems];
   const said = table.out + table.err + json.out + json.err;

@@ -269,7 +269,7 @@ export class Stall {
     } else if (conversation === 'resolve') {
       const receipt = decider.resolve(body as ResolveRequest);
       answer({ type: 'heard', conversation, replyTo, body: { receipt, mac, voided: false } });
-    } else {
+    } else if (conversation === 'cardkey') {
       decider.keysAsked += 1;
       const { uid } = body as { uid: string };
       const box = Buffer.from(await seal(sealing.publicKey, cardKeyContext(uid, 1), decider.key1)).toString('base64');

@@ -69,12 +69,14 @@ export function openCardStock(db: Database.Database, rows: CardRows): CardStock 
     sql.close.run(uid);
   });
 
-  const bindOne = db.transaction(({ uid, keyVersion, tmacKeyVersion, slot, at }: Binding): Card | null => {
+  const bindOne = db.transaction(({ uid, keyVersion, tmacKeyVersions, slot, at }: Binding): Card | null => {
     const known = chip(uid);
     if (known === undefined || known.keyVersion === 0) throw new RangeError(`chip ${uid} is not prepared`);
     const next = sql.next.get() as (CardOrder & { id: number; issuer: CooperativeId }) | undefined;
     if (next === undefined) return null;
     const { number, member, issuer } = next;
+    const tmacKeyVersion = tmacKeyVersions.get(issuer);
+    if (tmacKeyVersion === undefined) throw new RangeError(`no counter key for cards of ${issuer}`);
     sql.bind.run(uid, next.id);
     const made = { seq: takeSeqs(FIRST_RECORDS), slot, at };
     const card = { uid, number, issuer, member, keyVersion, tmacKeyVersion, status: 'personalising' as const, made };

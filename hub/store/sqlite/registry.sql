@@ -99,7 +99,7 @@ CREATE TABLE IF NOT EXISTS outlet (
 -- AUTOINCREMENT: a number is never given twice, not even if the row with the highest one should vanish. The trigger keeps the
 -- rows themselves, since every earlier number must stay known to verify what was certified under it.
 CREATE TABLE IF NOT EXISTS kiosk (
-  no          INTEGER PRIMARY KEY AUTOINCREMENT CHECK (no BETWEEN 1 AND 16777215),
+  no          INTEGER PRIMARY KEY AUTOINCREMENT CHECK (no BETWEEN 1 AND 16777214),
   name        TEXT NOT NULL,
   outlet      TEXT NOT NULL REFERENCES outlet (id),
   serial      TEXT NOT NULL UNIQUE,

@@ -12,7 +12,13 @@ const uid = (no: number) => `04${no.toString(16).padStart(12, '0')}` as CardUid;
 const PASAR = 'pasar' as CooperativeId;
 const member = (name: string) => ({ id: name as MemberId, cooperative: PASAR, name });
 const order = (number: string, name = 'siti') => ({ number, member: name as MemberId, batch: 'b', at: 5 });
-const binding = (no: number) => ({ uid: uid(no), keyVersion: 1, tmacKeyVersion: 1, slot: 77, at: 9 });
+const binding = (no: number) => ({
+  uid: uid(no),
+  keyVersion: 1,
+  tmacKeyVersions: new Map([[PASAR, 1]]),
+  slot: 77,
+  at: 9,
+});
 const change = (no: number, to = 1, from = 0) => ({ uid: uid(1), no, from, to, at: 3 });
 
 function newStock(path = ledgerPath()): { registry: Registry; path: string } {
@@ -135,7 +141,7 @@ test('processes that bind chips at the same time give no number twice', async ()
     const registry = openRegistry({ path: ${JSON.stringify(path)} });
     for (const no of JSON.parse(process.argv[1])) {
       const uid = '04' + no.toString(16).padStart(12, '0');
-      registry.bindCard({ uid, keyVersion: 1, tmacKeyVersion: 1, slot: 1, at: 1 });
+      registry.bindCard({ uid, keyVersion: 1, tmacKeyVersions: new Map([['pasar', 1]]), slot: 1, at: 1 });
     }
     registry.close();`;
   const shares = [0, 1, 2, 3].map((at) => numbers.flatMap((_, no) => (no % 4 === at ? [no + 1] : [])));

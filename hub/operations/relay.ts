@@ -1,0 +1,97 @@
+/** Relay: plays the hub's card scripts through a kiosk, one conversation at a time, a batch of commands a turn. */
+import type { Failure, Script } from '../../cards/script.ts';
+import type { KioskNo } from '../../protocol/ids.ts';
+import type { RelayEnd, RelayRequest, RelayStart } from '../../protocol/relay.ts';
+import type { Operation, Reply, Request } from '../mqtt/router.ts';
+import type { Kiosk } from '../store/registry.ts';
+
+/** A deed that has begun: what goes to the card next, or how it ended. */
+export interface Begun {
+  /** @param responses of the card to the commands before; none at first. */
+  next(responses: readonly Uint8Array[]): readonly Uint8Array[] | Promise<RelayEnd>;
+}
+
+export type Refused = Extract<Reply, { readonly refusal: unknown }>;
+
+/** Begins one kind of deed with the card on a kiosk's reader, or says why not. */
+export type Begin<D extends RelayStart['deed']> = (
+  kiosk: Kiosk,
+  start: Extract<RelayStart, { readonly deed: D }>,
+) => Begun | Refused;
+
+export type Deeds = { readonly [D in RelayStart['deed']]: Begin<D> };
+
+/** A script as a deed. @param end what the end of the script means; called once. */
+export function begun<T>(script: Script<T>, end: (result: T) => Promise<RelayEnd>): Begun {
+  let started = false;
+  return {
+    next(responses) {
+      const turn = started ? script.next(responses) : script.next();
+      started = true;
+      return turn.done ? end(turn.value) : turn.value;
+    },
+  };
+}
+
+/** How a script that ended early is told. */
+export const failed = ({ reason, at }: Failure): RelayEnd => ({ done: null, failure: reason, at });
+
+interface Talk {
+  readonly name: string;
+  readonly begun: Begun;
+  turn: number;
+  /** The answer to the latest turn: a request that comes again gets the same one, and the card is asked nothing new. */
+  answer: Promise<Reply>;
+}
+
+const hex = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex');
+
+function step(talk: Pick<Talk, 'name' | 'begun' | 'turn'>, responses: readonly Uint8Array[]): Promise<Reply> {
+  const { name, begun, turn } = talk;
+  const told = (rest: object): Reply => ({ body: JSON.stringify({ talk: name, turn, ...rest }) });
+  const next = begun.next(responses);
+  if (next instanceof Promise) return next.then((end) => told({ end }));
+  return Promise.resolve(told({ commands: next.map(hex) }));
+}
+
+/**
+ * One conversation a kiosk: a new one ends the one before, whose card has left. Kept in memory only: what must outlive
+ * a crash is in the registry's journal and the ledger, and every script can be begun again.
+ */
+export function makeRelay(deeds: Deeds): Operation<'relay'> {
+  const talks = new Map<KioskNo, Talk>();
+
+  function start({ kiosk }: Request<'relay'>, name: string, asked: RelayStart): Promise<Reply> {
+    const before = talks.get(kiosk.no);
+    if (before?.name === name && before.turn === 0) return before.answer;
+    talks.delete(kiosk.no);
+    const begin = deeds[asked.deed] as Begin<typeof asked.deed>;
+    const deed = begin(kiosk, asked);
+    if ('refusal' in deed) return Promise.resolve(deed);
+    const opened = { name, begun: deed, turn: 0 };
+    talks.set(kiosk.no, { ...opened, answer: step(opened, []) });
+    return (talks.get(kiosk.no) as Talk).answer;
+  }
+
+  return async (request) => {
+    const body: RelayRequest = request.body;
+    if ('start' in body) return start(request, body.talk, body.start);
+    const { no } = request.kiosk;
+    const talk = talks.get(no);
+    if (talk?.name === body.talk && talk.turn === body.turn) return talk.answer;
+    if (talk?.name !== body.talk || talk.turn + 1 !== body.turn) {
+      return { refusal: 'talk-lost', detail: `no conversation ${body.talk} waits for turn ${body.turn}` };
+    }
+    talk.turn = body.turn;
+    try {
+      talk.answer = step(
+        talk,
+        body.responses.map((text) => Buffer.from(text, 'hex')),
+      );
+    } catch (fault) {
+      talks.delete(no);
+      throw fault;
+    }
+    return talk.answer;
+  };
+}

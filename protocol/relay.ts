@@ -1,0 +1,86 @@
+/** Relay: the hub plays a card script through a kiosk, which passes bytes on and learns no key (TRUTH section 14). */
+import { type Static, Type } from 'typebox';
+import { CardUidSchema, hexSchema } from './ids.ts';
+
+/** Names one conversation with one card: random, made by the kiosk, never used twice. */
+const Talk = hexSchema(8);
+/** ISO/IEC 7816-4 section 5.1: a short command has 4 to 261 bytes, a short response 2 to 258. */
+const Command = Type.String({ pattern: '^([0-9a-f]{2}){4,261}$' });
+/** Empty: none came, and whether the card obeyed is unknown. */
+const Response = Type.String({ pattern: '^(([0-9a-f]{2}){2,258})?$' });
+/** Commands that one answer may hold; the longest batch of a script is a reload's, five. */
+const BATCH_MAX = 8;
+/** Answers of a conversation; the longest script asks less than a hundred times. */
+const TURNS_MAX = 255;
+
+/** At an issuing kiosk: whatever this card needs. A prepared chip is made a member's, a card in use gets newer keys. */
+const Service = Type.Object({ deed: Type.Literal('service'), uid: CardUidSchema });
+export const RelayStart = Type.Union([Service]);
+export type RelayStart = Static<typeof RelayStart>;
+
+/**
+ * Kiosk to hub. Turn 0 starts a conversation, each later turn gives the responses to the commands of the answer before,
+ * in order; fewer than the commands, if one was lost or refused: nothing was sent after it.
+ */
+export const RelayRequest = Type.Union([
+  Type.Object({ talk: Talk, turn: Type.Literal(0), start: RelayStart }),
+  Type.Object({
+    talk: Talk,
+    turn: Type.Integer({ minimum: 1, maximum: TURNS_MAX }),
+    responses: Type.Array(Response, { minItems: 1, maxItems: BATCH_MAX }),
+  }),
+]);
+export type RelayRequest = Static<typeof RelayRequest>;
+
+/** Why a conversation with a card ended early. */
+export const CARD_FAILURES = [
+  'lost',
+  'garbled',
+  'refused',
+  'wrong-key',
+  'delay',
+  'not-ours',
+  'short',
+  'not-genuine',
+  'not-prepared',
+  'in-use',
+  'other-version',
+] as const;
+export type CardFailure = (typeof CARD_FAILURES)[number];
+
+const CardNumber = Type.String({ pattern: '^[0-9]{4,19}$' });
+
+/** How the deed ended. */
+export const RelayEnd = Type.Union([
+  Type.Object({
+    done: Type.Literal('personalise'),
+    /** Printed on the card. */
+    number: CardNumber,
+    /** Whose card it is. */
+    holder: Type.String({ minLength: 1, maxLength: 64 }),
+    /** Cards that wait to be made after this one. */
+    left: Type.Integer({ minimum: 0 }),
+  }),
+  /** Its keys are of the newest version now. */
+  Type.Object({ done: Type.Literal('renewed'), number: CardNumber }),
+  /** Nothing had to be done. */
+  Type.Object({ done: Type.Literal('sound'), number: CardNumber }),
+  Type.Object({
+    done: Type.Null(),
+    failure: Type.Unsafe<CardFailure>(Type.Union(CARD_FAILURES.map((name) => Type.Literal(name)))),
+    /** The command at which it ended, for the technician. */
+    at: Type.String({ maxLength: 64 }),
+  }),
+]);
+export type RelayEnd = Static<typeof RelayEnd>;
+
+/** Hub to kiosk: commands to send to the card, or the end. `turn` is the request's. */
+export const RelayAnswer = Type.Union([
+  Type.Object({
+    talk: Talk,
+    turn: Type.Integer({ minimum: 0, maximum: TURNS_MAX }),
+    commands: Type.Array(Command, { minItems: 1, maxItems: BATCH_MAX }),
+  }),
+  Type.Object({ talk: Talk, turn: Type.Integer({ minimum: 0, maximum: TURNS_MAX }), end: RelayEnd }),
+]);
+export type RelayAnswer = Static<typeof RelayAnswer>;
