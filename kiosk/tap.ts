@@ -75,7 +75,7 @@ export async function lookAt(deps: TapDeps, { card }: Effect & { type: 'look' })
   return { kind: 'seen', sight: { keyVersion: key.tmacKeyVersion, tmc, tmv, records: hex(result.records) } };
 }
 
-function trouble({ reason }: Failure): CardTrouble {
+export function trouble({ reason }: Failure): CardTrouble {
   switch (reason) {
     case 'lost':
     case 'garbled':

@@ -71,6 +71,13 @@ export const refusals = {
     'Nothing was moved; call the hub operator.',
     'never',
   ),
+  'purse-full': row(
+    109,
+    'Melebihi isi saldo kartu terbesar',
+    'More than the card may hold',
+    'Load less, or let the member spend from the card first.',
+    'new-sale',
+  ),
   'card-unknown': row(
     201,
     'Kartu tidak terdaftar',

@@ -8,7 +8,7 @@ import type { Kiosk } from '../store/registry.ts';
 /** A deed that has begun: what goes to the card next, or how it ended. */
 export interface Begun {
   /** @param responses of the card to the commands before; none at first. */
-  next(responses: readonly Uint8Array[]): readonly Uint8Array[] | Promise<RelayEnd>;
+  next(responses: readonly Uint8Array[]): readonly Uint8Array[] | Promise<readonly Uint8Array[] | RelayEnd>;
 }
 
 export type Refused = Extract<Reply, { readonly refusal: unknown }>;
@@ -48,10 +48,11 @@ const hex = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, b
 
 function step(talk: Pick<Talk, 'name' | 'begun' | 'turn'>, responses: readonly Uint8Array[]): Promise<Reply> {
   const { name, begun, turn } = talk;
-  const told = (rest: object): Reply => ({ body: JSON.stringify({ talk: name, turn, ...rest }) });
-  const next = begun.next(responses);
-  if (next instanceof Promise) return next.then((end) => told({ end }));
-  return Promise.resolve(told({ commands: next.map(hex) }));
+  const told = (next: readonly Uint8Array[] | RelayEnd): Reply => {
+    const rest = 'done' in next ? { end: next } : { commands: next.map(hex) };
+    return { body: JSON.stringify({ talk: name, turn, ...rest }) };
+  };
+  return Promise.resolve(begun.next(responses)).then(told);
 }
 
 /**

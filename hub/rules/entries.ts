@@ -75,6 +75,8 @@ export type Guard =
   | { readonly kind: 'next'; readonly card: CardUid; readonly keyVersion: number; readonly tmc: number }
   /** The account's balance is zero before the post: no reload of the card is on its way (TRUTH section 6). */
   | { readonly kind: 'idle'; readonly account: Account }
+  /** The account's balance and `amount` together stay within `max`: what a purse may hold. */
+  | { readonly kind: 'room'; readonly account: Account; readonly amount: bigint; readonly max: bigint }
   /** Sales and loads of this card without PIN on this business date, this one included, stay within `max`. */
   | { readonly kind: 'day'; readonly card: CardUid; readonly amount: bigint; readonly max: bigint }
   /** The sum of this cooperative's positions after the entry stays within its net debit cap. */

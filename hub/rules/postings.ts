@@ -27,7 +27,8 @@ interface Figures {
 const memberOf = (cooperative: CooperativeId, owner: MemberId): Account => ({ cooperative, kind: 'member', owner });
 const payoutOf = (cooperative: CooperativeId, owner: OutletId): Account => ({ cooperative, kind: 'payout', owner });
 const incomeOf = (cooperative: CooperativeId): Account => ({ cooperative, kind: 'fee-income', owner: '-' });
-const purseOf = (cooperative: CooperativeId, owner: CardUid): Account => ({ cooperative, kind: 'purse', owner });
+/** What lies in a card's purse. */
+export const purseOf = (cooperative: CooperativeId, owner: CardUid): Account => ({ cooperative, kind: 'purse', owner });
 /** Where the one reload of a card waits until it is proven or void. */
 export const transitOf = (cooperative: CooperativeId, owner: CardUid): Account => ({
   cooperative,

@@ -1,5 +1,6 @@
 /** A batch on its way to the engine's thread and back, packed into one array of numbers and one of texts. */
 import { rupiah, toWire } from '../../../protocol/money.ts';
+import type { Account } from '../../rules/accounts.ts';
 import type { FeeShare, Guard, Instruction, Slot, Verdict } from '../../rules/entries.ts';
 import type { Posting, PostRequest } from '../ledger.ts';
 import type { Answer, Work } from './engine.ts';
@@ -16,7 +17,7 @@ export interface Batch {
 }
 
 const WORKS = ['post', 'cancel', 'card', 'alarm'] as const;
-const GUARDS = ['card-active', 'pause', 'day', 'cap', 'next', 'idle'] as const;
+const GUARDS = ['card-active', 'pause', 'day', 'cap', 'next', 'idle', 'room'] as const;
 const INSTRUCTIONS = ['opening', 'purchase', 'reload-release', 'reload', 'reload-void'] as const;
 const NOTHING = -1;
 
@@ -110,15 +111,20 @@ export class Packer {
     for (const { to, amount } of shares) this.#num(this.#text(to), toWire(amount));
   }
 
+  #account({ cooperative, kind, owner }: Account): void {
+    this.#num(this.#text(cooperative), this.#text(kind), this.#text(owner));
+  }
+
   #guard(guard: Guard): void {
     this.#num(GUARDS.indexOf(guard.kind));
     if (guard.kind === 'cap') this.#num(this.#text(guard.cooperative), toWire(guard.max));
     else if (guard.kind === 'pause') this.#num(this.#text(guard.card), guard.kiosk, guard.seconds);
     else if (guard.kind === 'day') this.#num(this.#text(guard.card), toWire(guard.amount), toWire(guard.max));
     else if (guard.kind === 'next') this.#num(this.#text(guard.card), guard.keyVersion, guard.tmc);
-    else if (guard.kind === 'idle') {
-      const { cooperative, kind, owner } = guard.account;
-      this.#num(this.#text(cooperative), this.#text(kind), this.#text(owner));
+    else if (guard.kind === 'idle') this.#account(guard.account);
+    else if (guard.kind === 'room') {
+      this.#account(guard.account);
+      this.#num(toWire(guard.amount), toWire(guard.max));
     } else this.#num(this.#text(guard.card));
   }
 }
@@ -182,6 +188,10 @@ class Reader {
     return { key, hash, at, verdict: this.#verdict(), slot, facts, evidence };
   }
 
+  #account(): Account {
+    return { cooperative: this.#text(), kind: this.#text(), owner: this.#text() };
+  }
+
   #slot(card: Slot['card']): Slot {
     return { card, keyVersion: this.#num(), tmc: this.#num() };
   }
@@ -217,9 +227,8 @@ class Reader {
     if (kind === 'pause') return { kind, card: this.#text(), kiosk: this.#num(), seconds: this.#num() };
     if (kind === 'day') return { kind, card: this.#text(), amount: this.#money(), max: this.#money() };
     if (kind === 'next') return { kind, card: this.#text(), keyVersion: this.#num(), tmc: this.#num() };
-    if (kind === 'idle') {
-      return { kind, account: { cooperative: this.#text(), kind: this.#text(), owner: this.#text() } };
-    }
+    if (kind === 'idle') return { kind, account: this.#account() };
+    if (kind === 'room') return { kind, account: this.#account(), amount: this.#money(), max: this.#money() };
     return { kind: 'card-active', card: this.#text() };
   }
 }

@@ -71,6 +71,8 @@ function guardRefusal(desk: Desk, guards: readonly Guard[], legs: readonly Leg[]
       if (desk.books.positionAfter(guard.cooperative, legs) > guard.max) return 'debit-cap';
     } else if (guard.kind === 'idle') {
       if (desk.books.peek(guard.account).balance !== 0n) return 'reload-open';
+    } else if (guard.kind === 'room') {
+      if (desk.books.peek(guard.account).balance + guard.amount > guard.max) return 'purse-full';
     } else {
       const refusal = judgeCard(desk.cards.get(guard.card), guard, at, date);
       if (refusal !== null) return refusal;

@@ -34,7 +34,10 @@ async function town() {
   let newest = 1;
   const versions = () => ({ ...hub.vault.versions(), keyVersion: newest });
   const vault = { ...hub.vault, versions };
-  const relay = makeRelay({ service: makeService({ ...hub, vault, random: randomBytes, now: Date.now }) });
+  const relay = makeRelay({
+    service: makeService({ ...hub, vault, random: randomBytes, now: Date.now }),
+    reload: () => ({ refusal: 'not-allowed', detail: 'not at this desk' }),
+  });
   const serve = async (card: Card, trouble?: Trouble, at = DESK) => {
     const reader = field(card);
     reader.insert(trouble);

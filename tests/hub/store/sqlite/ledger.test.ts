@@ -8,7 +8,7 @@ import { auditFile } from '../../../../hub/store/sqlite/audit.ts';
 import { openEngine, type Work } from '../../../../hub/store/sqlite/engine.ts';
 import { openLedger } from '../../../../hub/store/sqlite/ledger.ts';
 import { ledgerPath } from './ledgerfile.ts';
-import { A, CARD, I, member, NOON, payout, transit } from './town.ts';
+import { A, CARD, I, member, NOON, payout, purse, transit } from './town.ts';
 import { cancel, opening, post, putCard, reload, sale, word } from './works.ts';
 
 async function newLedger(path = ledgerPath(tmpdir())): Promise<Ledger> {
@@ -63,6 +63,7 @@ const day = (): Work[] => {
       amount: 700n,
       guards: [
         { kind: 'idle', account: transit },
+        { kind: 'room', account: purse, amount: 700n, max: 700n },
         { kind: 'next', card: CARD, keyVersion: 1, tmc: 10 },
       ],
     }),

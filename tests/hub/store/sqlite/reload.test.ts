@@ -104,6 +104,16 @@ test('a load counts for the card’s day, and no longer once it is void', () => 
   expect(words(engine, voided(1), post(sale({ seq: 10, guards })))).toEqual(['approved', 'approved']);
 });
 
+test('a purse is never filled beyond what the card may hold', () => {
+  const engine = newEngine();
+  const room = (max: bigint) => ({ guards: [{ kind: 'room', account: purse, amount: 50_000n, max }] as const });
+  words(engine, putCard(), opening(300_000n), release(1), proof(1, { tmc: 5 }));
+  expect(words(engine, release(2, room(99_999n)), release(3, room(100_000n)))).toEqual([
+    'declined: purse-full',
+    'approved',
+  ]);
+});
+
 test('cancelling an account sale of the same number touches no reload', () => {
   const engine = newEngine();
   words(engine, putCard(), opening(200_000n), release(1), cancel(1));
