@@ -1,4 +1,4 @@
-/** Reload at the kiosk: opens the card's transaction with key 1 and lets the hub end it in one batch (TRUTH section 14). */
+/** Reload at the kiosk: opens the card with key 1, and the hub ends the transaction in one batch (TRUTH section 14). */
 import { startReload } from '../cards/reload.ts';
 import { play } from '../cards/script.ts';
 import type { KioskNo } from '../protocol/ids.ts';
@@ -101,7 +101,7 @@ async function guarded(work: () => Promise<Reloaded>): Promise<Reloaded> {
   }
 }
 
-/** Loads the purse of the card on the reader: one wait for the hub with the card in the field. Rejects only for bugs. */
+/** Loads the purse of the card on the reader, with one wait for the hub in the field. Rejects only for bugs. */
 export function reload(deps: ReloadDeps, order: ReloadOrder): Promise<Reloaded> {
   return guarded(async () => {
     const start = await begin(deps, order);
@@ -114,8 +114,8 @@ export function reload(deps: ReloadDeps, order: ReloadOrder): Promise<Reloaded> 
 const NOBODY = 0;
 
 /**
- * Asks again what became of a reload, by its start repeated to the byte. Not before its beacon is too old for the hub to
- * release it: a start that never arrived would be released now, for a card that left.
+ * Asks again what became of a reload, by its start repeated to the byte. Not before its beacon is too old for the hub
+ * to release it: a start that never arrived would be released now, for a card that left.
  * @param slot of the latest beacon. @returns `checking` without asking while it is too early.
  */
 export function askReload(

@@ -22,8 +22,8 @@ const RELOAD_COMMANDS = 4;
 /** At an issuing kiosk: whatever this card needs. A prepared chip is made a member's, a card in use gets newer keys. */
 const Service = Type.Object({ deed: Type.Literal('service'), uid: CardUidSchema });
 /**
- * Loads the purse of a card whose transaction the kiosk has opened with key 1 (TRUTH section 14). Repeated to the byte it
- * asks what became of it.
+ * Loads the purse of a card whose transaction the kiosk has opened with key 1 (TRUTH section 14). Repeated to the byte
+ * it asks what became of it.
  */
 export const ReloadAsked = Type.Object({
   deed: Type.Literal('reload'),

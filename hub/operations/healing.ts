@@ -74,7 +74,8 @@ function provenBy({ vault }: HealingDeps, reload: Carried, claim: Claim): Proven
 
 /**
  * Posts the end of the card's open reload where this claim tells it; to be called before the claim is posted. Costs
- * nothing for cards without one. A claim that does not tell leaves the reload open, with an alarm where that is strange.
+ * nothing for cards without one. A claim that does not tell leaves the reload open, with an alarm where that is
+ * strange.
  */
 export function heal(deps: HealingDeps, kiosk: Kiosk, card: Card, claim: Claim, verified: Verified, at: number): void {
   const { transit, ledger, alarms } = deps;

@@ -1,4 +1,4 @@
-/** Reload: moves money from a member's account into the card's purse, with a kiosk's reader between (TRUTH section 14). */
+/** Reload: moves money from a member's account into the purse of the card on a kiosk's reader (TRUTH section 14). */
 import { hash, timingSafeEqual } from 'node:crypto';
 import { KEY_NO } from '../../cards/layout.ts';
 import { buildRecord, buildTmri, type Deed, parseTmri, proof } from '../../cards/record.ts';
@@ -160,7 +160,7 @@ function release(deps: ReloadDeps, kiosk: Kiosk, start: ReloadAsked) {
     if (card === undefined || asked === null) throw new Error(`reload ${pair} was approved without a card`);
     const { key, at, evidence } = request;
     const reload = carry(
-      { key, card: card.uid, issuer: card.issuer, amount: request.facts.amount, at, evidence },
+      { key, card: card.uid, issuer: card.issuer, amount: request.facts.amount, at, evidence, filled: [] },
       asked,
     );
     // In memory before the batch leaves: the card's next tap may be the very next message.

@@ -34,7 +34,7 @@ export interface Transit {
 }
 
 const EVIDENCE_VERSION = 2;
-/** Where each part lies in the evidence: version 1 ‖ key version 1 ‖ before 12 ‖ records 64 ‖ record ‖ TMRI ‖ EncTMRI. */
+/** Where each part lies in the evidence, behind its version and the key version, one byte each. */
 const PLACES = { before: [2, 14], records: [14, 78], record: [78, 94], tmri: [94, 110], encTmri: [110, 126] } as const;
 const EVIDENCE_BYTES = 126;
 
@@ -59,13 +59,17 @@ export function counterOf(before: Uint8Array): number {
   return Buffer.from(before.buffer, before.byteOffset, before.length).readUInt32LE(0);
 }
 
-/** A release as it is carried: nothing is known of later taps. */
+/** A release as it is carried, with what the claims since then have told. */
 export function carry(open: OpenReload, asked: Asked): Carried {
+  const { keyVersion } = asked;
   const tmc = counterOf(asked.before);
-  return { ...open, asked, keyVersion: asked.keyVersion, tmc, releasedAt: open.at, othersUpTo: tmc };
+  const filled = new Set(open.filled.flatMap((slot) => (slot.keyVersion === keyVersion ? [slot.tmc] : [])));
+  let othersUpTo = tmc;
+  while (filled.has(othersUpTo + 1)) othersUpTo += 1;
+  return { ...open, asked, keyVersion, tmc, releasedAt: open.at, othersUpTo };
 }
 
-/** Reads every open reload from the ledger. What taps since their release have told is learnt anew from later ones. */
+/** Reads every open reload from the ledger. */
 export async function openTransit(ledger: Pick<Ledger, 'openReloads'>): Promise<Transit> {
   const carried = new Map<CardUid, Carried>();
   for (const open of await ledger.openReloads()) carried.set(open.card, carry(open, unpackAsked(open.evidence)));

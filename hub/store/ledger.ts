@@ -79,6 +79,8 @@ export interface OpenReload {
   readonly at: number;
   /** As it was posted with the release. */
   readonly evidence: Uint8Array | null;
+  /** Slots of this card that claims decided since the release have filled, in no order. */
+  readonly filled: readonly Pick<Slot, 'keyVersion' | 'tmc'>[];
 }
 
 /** What stands under a key. */
@@ -146,7 +148,7 @@ export interface Ledger {
   lines(account: Account, after: number | null, limit: number): Promise<readonly Line[]>;
   /** What stands under a key, or null: asks, and decides nothing. */
   standing(key: DecisionKey): Promise<Standing | null>;
-  /** Every open reload; reads all accounts, meant for the start of a hub. */
+  /** Every open reload; reads all accounts and decisions since the oldest: meant for the start of a hub. */
   openReloads(): Promise<readonly OpenReload[]>;
   trialBalance(): Promise<TrialBalance>;
   close(): Promise<void>;

@@ -73,11 +73,14 @@ const LEGS = `SELECT cooperative, kind, owner, amount FROM leg JOIN account ON a
   WHERE leg.id >= ? AND leg.id < ? ORDER BY leg.id`;
 
 // At most one reload of a card is on its way (guard `idle`): what waits came with the newest leg of its account.
-const OPEN_RELOADS = `SELECT entry.key, entry.amount, entry.at, entry.evidence, account.cooperative, account.owner
+const OPEN_RELOADS = `SELECT entry.id, entry.key, entry.amount, entry.at, entry.evidence, cooperative, owner
   FROM account JOIN leg ON leg.id = account.head JOIN entry ON entry.id = leg.entry
   WHERE account.kind = 'in-transit' AND account.balance > 0`;
+const FILLED = `SELECT DISTINCT key_version AS keyVersion, tmc FROM entry
+  WHERE id > ? AND card = ? AND key_version IS NOT NULL`;
 
 interface OpenRow extends Pick<OpenReload, 'evidence'> {
+  readonly id: number;
   readonly key: number;
   readonly amount: number;
   readonly at: number;
@@ -85,13 +88,17 @@ interface OpenRow extends Pick<OpenReload, 'evidence'> {
   readonly owner: OpenReload['card'];
 }
 
-const openReload = ({ key, amount, at, evidence, cooperative, owner }: OpenRow): OpenReload => ({
+const openReload = (
+  { key, amount, at, evidence, cooperative, owner }: OpenRow,
+  filled: OpenReload['filled'],
+): OpenReload => ({
   key: keyOf(key),
   card: owner,
   issuer: cooperative,
   amount: BigInt(amount),
   at,
   evidence,
+  filled,
 });
 
 const clamp = (limit: number) => Math.max(0, Math.min(Math.floor(limit), LIST_MAX));
@@ -121,6 +128,7 @@ function frame(db: Database.Database) {
     alarm: db.prepare('INSERT INTO alarm (at, kind, kiosk, detail) VALUES (?, ?, ?, ?)'),
     alarms: db.prepare('SELECT at, kind, kiosk, detail FROM alarm ORDER BY id DESC LIMIT ?'),
     openReloads: db.prepare(OPEN_RELOADS),
+    filled: db.prepare(FILLED),
     line: db.prepare(LINE).safeIntegers(),
     legs: db.prepare(LEGS).safeIntegers(),
   };
@@ -254,7 +262,10 @@ export function openEngine({ path, walPages = WAL_PAGES }: EngineOptions): Engin
       const known = decisions.find(keyNumber(key));
       return known && { receipt: known.receipt, kind: known.kind };
     },
-    openReloads: () => (sql.openReloads.all() as OpenRow[]).map(openReload),
+    openReloads: () =>
+      (sql.openReloads.all() as OpenRow[]).map((row) =>
+        openReload(row, sql.filled.all(row.id, row.owner) as OpenReload['filled']),
+      ),
     tidy,
     close: () => db.close(),
   };

@@ -123,11 +123,20 @@ test('cancelling an account sale of the same number touches no reload', () => {
 
 test('a hub that stops between release and proof finds the reload open again, with all it was released by', () => {
   const file = newFile();
-  words(file.engine, putCard(), opening(200_000n), release(1), voided(1), release(2, { at: NOON + 5 }));
+  words(file.engine, putCard(), opening(200_000n), release(1), voided(1), post(sale({ seq: 8, tmc: 6, amount: 1n })));
+  words(file.engine, release(2, { at: NOON + 5 }), post(sale({ seq: 9, tmc: 8, amount: 1n })), cancel(7));
   file.reopen();
   const key = { origin: RELEASE_ORIGIN + KIOSK, seq: 2 };
   expect(file.engine.openReloads()).toEqual([
-    { key, card: CARD, issuer: I, amount: 50_000n, at: NOON + 5, evidence: Buffer.of(2) },
+    {
+      key,
+      card: CARD,
+      issuer: I,
+      amount: 50_000n,
+      at: NOON + 5,
+      evidence: Buffer.of(2),
+      filled: [{ keyVersion: 1, tmc: 8 }],
+    },
   ]);
   expect(words(file.engine, release(3), proof(2, { tmc: 5 }))).toEqual(['declined: reload-open', 'approved']);
   expect(file.engine.openReloads()).toEqual([]);
