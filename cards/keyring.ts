@@ -1,7 +1,7 @@
 /** Changing a card's keys so that a torn change is told by the key's version, and by nothing else. */
 import { changeKeyData } from './changekey.ts';
 import { commands } from './commands.ts';
-import { KEY_NO } from './layout.ts';
+import { KEY_NO, LIGHT, type Profile } from './layout.ts';
 import { authenticate, keyVersions } from './opening.ts';
 import { type Answer, ask, type Failure, failure, type Script } from './script.ts';
 import { type Session, wrap } from './session.ts';
@@ -28,6 +28,8 @@ function heldKey(ring: Keyring, no: number, version: number): Uint8Array | null 
 }
 
 export interface Change {
+  /** Kind of the card; left out: Light. */
+  readonly profile?: Profile;
   readonly ring: Keyring;
   readonly journal: JournalChange;
   /** The version that the keys are to have, 1 to 255. */
@@ -45,6 +47,7 @@ function pairOf({ ring, to }: Change, no: number, from: number) {
   return old === null || next === null || from > to ? null : { old, next };
 }
 
+/** On every kind of card, whatever they are for there. */
 const OTHERS = [KEY_NO.debit, KEY_NO.spare2, KEY_NO.credit, KEY_NO.spare4] as const;
 
 interface Planned {
@@ -113,7 +116,7 @@ export function* changeOwn(
   from: number,
   random: (bytes: number) => Uint8Array,
 ): Script<Told | Failure> {
-  const { journal, to } = change;
+  const { profile = LIGHT, journal, to } = change;
   mustBeVersion(to);
   const no = KEY_NO.app;
   const pair = pairOf(change, no, from);
@@ -124,7 +127,7 @@ export function* changeOwn(
     journal({ no, from, to });
     yield [wrap(opened.session, commands.changeKey, 'full', Uint8Array.of(no), changeKeyData(pair.next, to, null))];
   }
-  const after = yield* keyVersions();
+  const after = yield* keyVersions(profile);
   if (!after.ok) return { ...after, outcome: 'unknown' };
   if (after.versions[no] !== to) return failure('key 0', 'refused', 'unknown', null);
   const proven = yield* authenticate({ no, key: pair.next }, random(16));

@@ -14,8 +14,15 @@ interface FileLayout {
   readonly size: number;
 }
 
+/** What every kind of card of ours has: the name that our application is selected by, and five keys. */
+export interface Profile {
+  readonly kind: 'light' | 'ntag424';
+  readonly dfName: Uint8Array;
+}
+
 /** MIFARE DESFire Light under its factory DF name. */
 export const LIGHT = {
+  kind: 'light',
   dfName: Uint8Array.of(0xa0, 0x00, 0x00, 0x03, 0x96, 0x56, 0x43, 0x41, 0x03, 0xf0, 0x15, 0x40, 0x00, 0x00, 0x00, 0x0b),
   files: {
     statement: { no: 0x00, kind: 'standard', access: [0x30, 0x1f], mode: 'mac', size: 256 },
@@ -25,7 +32,36 @@ export const LIGHT = {
     purse: { no: 0x03, kind: 'value', access: [0x30, 0x1f], mode: 'full', size: 4 },
     counter: { no: 0x0f, kind: 'tmac', access: [0x10, 0x1f], mode: 'mac', size: 12 },
   },
-} as const satisfies { dfName: Uint8Array; files: Record<string, FileLayout> };
+} as const satisfies Profile & { files: Record<string, FileLayout> };
+
+/**
+ * Numbers of the keys on an NTAG 424. Key 1 pays and is the hub's alone; key 2 makes the MAC that a phone shows and is
+ * this card's own; key 3 hides the UID and is common to all cards, for with it the hub learns whose card it is: its
+ * leak costs privacy, nothing else (CARDS section 7). Key 4 opens nothing.
+ */
+export const TAG_KEY_NO = { app: 0, pay: 1, fileRead: 2, metaRead: 3, spare4: 4 } as const;
+
+/** A standard file of an NTAG 424; rights as in `FileLayout`. */
+export interface TagFile {
+  readonly no: number;
+  readonly access: readonly [number, number];
+  readonly mode: Protection;
+  readonly size: number;
+}
+
+/**
+ * NTAG 424 DNA under the name of its NFC Forum application. Anybody reads files 01 and 02, as phones must; everything
+ * else takes key 0. The factory lets key 3 write file 03, which here all cards share, and anybody write file 02.
+ */
+export const NTAG = {
+  kind: 'ntag424',
+  dfName: Uint8Array.of(0xd2, 0x76, 0x00, 0x00, 0x85, 0x01, 0x01),
+  files: {
+    capabilities: { no: 0x01, access: [0x00, 0xe0], mode: 'plain', size: 32 },
+    ndef: { no: 0x02, access: [0x00, 0xe0], mode: 'plain', size: 256 },
+    proprietary: { no: 0x03, access: [0x00, 0x00], mode: 'full', size: 128 },
+  },
+} as const satisfies Profile & { files: Record<string, TagFile> };
 
 /** Each transaction reads this many of the card's last records into its certificate. */
 export const RECORDS_READ = 4;

@@ -1,7 +1,7 @@
 /** How a conversation opens: our application selected, a key proven on both sides; commands outside a session. */
 import { ISO_OK, MORE, native, OK, parseResponse, select } from './apdu.ts';
 import { commands } from './commands.ts';
-import { LIGHT } from './layout.ts';
+import { LIGHT, NTAG, type Profile } from './layout.ts';
 import { type Failure, failure, type Script } from './script.ts';
 import { answerChallenge, openFirst, type Session } from './session.ts';
 
@@ -37,8 +37,20 @@ export function* plain(at: string, apdu: Uint8Array, wanted: number): Script<Sai
 }
 
 /** ISOSelectFile of our application; ends any session and any open transaction. */
-export function selectOurs(): Script<Said | Failure> {
-  return plain('select', select(LIGHT.dfName), ISO_OK);
+export function selectOurs(profile: Profile = LIGHT): Script<Said | Failure> {
+  return plain('select', select(profile.dfName), ISO_OK);
+}
+
+/**
+ * Which of our kinds of card lies there: Light's name is selected, then the NTAG's. Nothing proves the answer, and the
+ * one that answered stays selected; `not-ours` for a card that knows neither.
+ */
+export function* profileOf(): Script<{ readonly ok: true; readonly profile: Profile } | Failure> {
+  const light = yield* selectOurs(LIGHT);
+  if (light.ok) return { ok: true, profile: LIGHT };
+  if (light.reason !== 'not-ours') return light;
+  const tag = yield* selectOurs(NTAG);
+  return tag.ok ? { ok: true, profile: NTAG } : tag;
 }
 
 /**
@@ -68,8 +80,8 @@ export interface KeyVersions {
 const KEYS = [0, 1, 2, 3, 4] as const;
 
 /** `Select · 64 0 … 64 4` (TRUTH section 14). Nothing proves the answers; they only choose the key to try. */
-export function* keyVersions(): Script<KeyVersions | Failure> {
-  const selected = yield* selectOurs();
+export function* keyVersions(profile: Profile = LIGHT): Script<KeyVersions | Failure> {
+  const selected = yield* selectOurs(profile);
   if (!selected.ok) return selected;
   const versions: number[] = [];
   for (const no of KEYS) {

@@ -2,10 +2,13 @@
 import { native, SIGNATURE_OK } from './apdu.ts';
 import { commands } from './commands.ts';
 import { changeOwn, FACTORY_VERSION, type JournalChange, type Keyring, type Told } from './keyring.ts';
+import { LIGHT, type Profile } from './layout.ts';
 import { keyVersions, plain } from './opening.ts';
 import { type Failure, failure, type Script } from './script.ts';
 
 export interface PrepareOrder {
+  /** Kind of the card; left out: Light. */
+  readonly profile?: Profile;
   readonly ring: Keyring;
   /** Version that key 0 is to have, 1 to 255. */
   readonly version: number;
@@ -27,8 +30,9 @@ const SIGNATURE_LENGTH = 56;
  * `Select · 64 0–4 · 3C · 71 key 0 · AF · C4 0`, then the proof that the new key is there. May be played again whatever
  * became of it before.
  */
-export function* prepare({ ring, version, random, genuine, journal, known }: PrepareOrder): Script<Told | Failure> {
-  const told = yield* keyVersions();
+export function* prepare(order: PrepareOrder): Script<Told | Failure> {
+  const { profile = LIGHT, ring, version, random, genuine, journal, known } = order;
+  const told = yield* keyVersions(profile);
   if (!told.ok) return told;
   const [own = -1] = told.versions;
   const blank = own === FACTORY_VERSION && !known;
@@ -38,5 +42,5 @@ export function* prepare({ ring, version, random, genuine, journal, known }: Pre
   if (signature.data.length !== SIGNATURE_LENGTH || !genuine(signature.data)) {
     return failure('signature', 'not-genuine', 'not-executed', null);
   }
-  return yield* changeOwn({ ring, journal, to: version }, own, random);
+  return yield* changeOwn({ profile, ring, journal, to: version }, own, random);
 }

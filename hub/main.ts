@@ -1,7 +1,8 @@
-/** The hub's command line: `simpul-hub init | serve | sign | keys | verify-claim | doctor`. */
+/** The hub's command line: `simpul-hub init | serve | sign | keys | cards | verify-claim | doctor`. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { KIOSK_ROLES, type KioskRole } from '../protocol/enrolment.ts';
+import { addCardCommands } from './cardcommands.ts';
 import { collectAlone } from './collector.ts';
 import { hubPaths, readConfig } from './config.ts';
 import { examine, freeBytes, spellFindings } from './doctor.ts';
@@ -323,6 +324,7 @@ function program(): Command {
     .option(...data)
     .action(sign);
   addKeyCommands(root);
+  addCardCommands(root, { open: (directory) => prepareVault(directory) ?? null, say, fail });
   root
     .command('doctor')
     .description('look at everything the hub needs; exit code 1 if something is broken')

@@ -10,6 +10,7 @@ import { type HubMetrics, makeMetrics, serveMetrics } from './metrics.ts';
 import { type Broker, openBroker } from './mqtt/broker.ts';
 import { makeRouter, type Operations } from './mqtt/router.ts';
 import { makeCardKey } from './operations/cardkey.ts';
+import { makeHello } from './operations/hello.ts';
 import { makePurchase } from './operations/purchase.ts';
 import { makeRelay } from './operations/relay.ts';
 import { makeReload } from './operations/reload.ts';
@@ -119,6 +120,7 @@ async function wire(deps: HubDeps, { config, tls, registry, ledger, vault, closi
     purchase: makePurchase(shared),
     resolve: makeResolve(shared),
     cardkey: makeCardKey(shared),
+    hello: makeHello(shared),
     relay: makeRelay({ service: makeService({ ...shared, random }), reload: makeReload({ ...shared, random }) }),
   };
   const receive = makeRouter({ operations, alarm: alarms.raise, metrics, log, now });

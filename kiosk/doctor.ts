@@ -70,7 +70,7 @@ const checks = {
     return ok(`hub ${hub.host}:${hub.port}, reader program ${reader.join(' ')}`);
   },
   keys: ({ deps }: Scene): Said => {
-    const { name, kiosk, certificate } = loadIdentity(deps.dir);
+    const { name, kiosk, role, certificate } = loadIdentity(deps.dir);
     if ((statSync(join(deps.dir, 'keys.json')).mode & 0o077) !== 0) {
       const cure = `remove ${join(deps.dir, 'keys.json')} and enrol anew: only new keys are secret again`;
       return fail("others can read this kiosk's keys", cure);
@@ -78,7 +78,7 @@ const checks = {
     const days = Math.floor((Date.parse(new X509Certificate(certificate).validTo) - deps.now()) / DAY_MS);
     if (days < 0) return fail(`the certificate of ${name} ended ${-days} days ago`, 'enrol anew');
     if (days < CERTIFICATE_DAYS_MIN) return warn(`the certificate of ${name} ends in ${days} days`, 'enrol anew soon');
-    return ok(`kiosk ${kiosk} (${name}), certificate good for ${days} days`);
+    return ok(`kiosk ${kiosk} (${name}), role ${role}, certificate good for ${days} days`);
   },
   clock: ({ deps, identity }: Scene): Said => {
     if (identity === null) return unchecked('the kiosk has no certificate');

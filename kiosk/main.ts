@@ -57,7 +57,7 @@ enrol
 
 program
   .command('run')
-  .description('sell')
+  .description('sell, or make cards: what the hub enrolled this kiosk for')
   .option(...DIR)
   .action(({ dir }: { dir: string }) => {
     const config = readConfig(dir);

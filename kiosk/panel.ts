@@ -132,7 +132,7 @@ function framed(screen: Screen, { first, heading, colour, output }: TerminalSett
   for (const line of screen.lines) for (const text of once(line, first)) row(text);
   rows.push('-'.repeat(width));
   for (const badge of screen.badges) row(spoken(badge, first));
-  row('Enter = OK   c = batal/cancel   ? = bantuan/help');
+  row(screen.keys ?? 'Enter = OK   c = batal/cancel   ? = bantuan/help');
   const edge = `+-${'-'.repeat(width)}-+`;
   const drawn = rows.map((text, i) => {
     const shown = colour && i === lit ? `\u001b[${COLOURS[screen.light]}m${text}\u001b[0m` : text;

@@ -2,8 +2,8 @@
 import { createRequire } from 'node:module';
 import { connect } from 'node:net';
 import type { NFC, Reader } from 'nfc-pcsc';
+import { APDU_BYTES_MAX, sentence, type ToReader } from '../protocol/readercommand.ts';
 import { serveKiosk } from './readerchild.ts';
-import { APDU_BYTES_MAX, sentence, type ToReader } from './readerlines.ts';
 
 /**
  * A card that PC/SC reports must be told to the kiosk, and a lost one must leave, within this time; else PC/SC

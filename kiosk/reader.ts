@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { APDU_BYTES_MAX, lineCutter, lineOf, sentence } from './readerlines.ts';
-import { type FromReader, readFromReader } from './readerwire.ts';
+import { lineCutter } from '../cards/readerlines.ts';
+import { APDU_BYTES_MAX, lineOf, sentence } from '../protocol/readercommand.ts';
+import { type FromReader, readFromReader } from '../protocol/readerwire.ts';
 
 export type ReaderEvent =
   | { readonly type: 'ready'; readonly name: string }

@@ -1,7 +1,8 @@
 /** The reader program's side of the wire: says, hears, beats, and ends with the kiosk. */
 import type { Readable, Writable } from 'node:stream';
-import { lineCutter, lineOf, readToReader, type ToReader } from './readerlines.ts';
-import type { FromReader } from './readerwire.ts';
+import { lineCutter } from '../cards/readerlines.ts';
+import { lineOf, readToReader, type ToReader } from '../protocol/readercommand.ts';
+import type { FromReader } from '../protocol/readerwire.ts';
 
 /** Often enough that a silent program can be told from an idle one. */
 const BEAT_MS = 1000;

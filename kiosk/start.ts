@@ -3,18 +3,21 @@ import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import type { EnrolmentGrant } from '../protocol/enrolment.ts';
+import type { EnrolmentGrant, KioskRole } from '../protocol/enrolment.ts';
 import type { KioskNo } from '../protocol/ids.ts';
 import { holdAlone } from './alone.ts';
 import { makeCardKeys } from './cardkeys.ts';
 import { type Config, startConfig } from './config.ts';
 import { dialHub } from './dial.ts';
+import { type GreetingDeps, makeGreeting } from './greeting.ts';
+import { issue } from './issue.ts';
 import { acceptGrant, type Identity } from './keys.ts';
 import { openLink } from './link.ts';
+import { makeMasters } from './masters.ts';
 import { type Outbox, OutboxFault, openOutbox } from './outbox.ts';
 import { openTerminal, type TerminalSettings } from './panel.ts';
 import { openReader } from './reader.ts';
-import { run } from './run.ts';
+import { type RunDeps, run } from './run.ts';
 
 /** Told to the hub at each connect. */
 export const SOFTWARE = 'simpul-kiosk 0.1.0';
@@ -44,6 +47,9 @@ export function needOutbox(dir: string): void {
   throw new OutboxFault(`${path} is missing, and with it the sale numbers that this kiosk has used: ${cure}`);
 }
 
+/** What a kiosk does all day. An issuing one sells nothing: its outbox stays empty. */
+const loops: Readonly<Record<KioskRole, (deps: RunDeps) => { stop(): void }>> = { stall: run, issuing: issue };
+
 export interface StartDeps {
   readonly dir: string;
   readonly config: Config;
@@ -60,7 +66,7 @@ export interface StartDeps {
  * @throws OutboxFault when the disk cannot be used or another kiosk runs in the directory; nothing is left running.
  */
 export function startKiosk({ dir, config, identity, terminal, log, failed }: StartDeps): () => Promise<void> {
-  const { kiosk, name, outlet, sealingKey, witness } = identity;
+  const { kiosk, name, role, outlet, sealingKey, witness } = identity;
   const timers = globalThis;
   const now = Date.now;
   const monotonic = (): number => performance.now();
@@ -74,7 +80,8 @@ export function startKiosk({ dir, config, identity, terminal, log, failed }: Sta
   const link = openLink({ dial, timers, random, randomBytes, now, waiting, log }, { name, software: SOFTWARE });
   const heading = `${outlet.name} - ${outlet.cooperativeName}`;
   const panel = openTerminal({ ...terminal, heading, first: config.language });
-  const deps = { kiosk, reader, link, outbox, panel, cardKeys, monotonic, random, randomBytes, timers, log, failed };
+  const keys = { cardKeys, ...offlineKeys({ dir, identity, reader, cardKeys, log }) };
+  const deps = { kiosk, reader, link, outbox, panel, ...keys, monotonic, random, randomBytes, timers, log, failed };
   const close = async (): Promise<void> => {
     await Promise.all([link.close(), reader.close()]);
     panel.close();
@@ -82,13 +89,28 @@ export function startKiosk({ dir, config, identity, terminal, log, failed }: Sta
     letGo();
   };
   const running = openOrUndo(
-    () => run(deps),
+    () => loops[role](deps),
     () => void close(),
   );
   return () => {
     running.stop();
     return close();
   };
+}
+
+/** The debit masters of a kiosk that was granted them, and the greeting of cards that they make possible. */
+function offlineKeys({
+  dir,
+  identity,
+  ...deps
+}: Pick<StartDeps, 'dir' | 'identity'> & Omit<GreetingDeps, 'masters' | 'statementKey' | 'randomBytes'>): Pick<
+  RunDeps,
+  'masters' | 'greeting'
+> {
+  const { kiosk, offline, statementKey } = identity;
+  if (!offline) return { masters: null, greeting: null };
+  const masters = makeMasters(dir, kiosk);
+  return { masters, greeting: makeGreeting({ ...deps, masters, statementKey, randomBytes }) };
 }
 
 /** Undoes what came before when the next thing cannot be opened. */

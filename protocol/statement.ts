@@ -1,4 +1,4 @@
-/** The card statement: what the hub signs about a card in its file 00, for kiosks without a signal (TRUTH section 14). */
+/** The card statement: what the hub signs about a card in its file 00, for kiosks without a signal (TRUTH 14). */
 import { RECORD_EPOCH_MINUTES } from './status.ts';
 
 export interface CardStatement {
@@ -18,8 +18,12 @@ export interface CardStatement {
 
 const VERSION = 1;
 const AT = { uid: 1, number: 8, issuer: 28, tmac: 44, ceiling: 45, expires: 49 } as const;
-/** Bytes that are signed: version 1 ‖ UID 7 ‖ number 20 ‖ issuer 16 ‖ counter key 1 ‖ ceiling 4 ‖ expiry 4. */
+/**
+ * Bytes that are signed: version 1 ‖ UID 7 ‖ number 20 ‖ issuer 16 ‖ counter key 1 ‖ ceiling 4 ‖
+ * expiry 4.
+ */
 export const STATEMENT_BYTES = 53;
+
 /** Ed25519 (RFC 8032 section 5.1.6). */
 export const SIGNATURE_BYTES = 64;
 

@@ -40,19 +40,28 @@ interface Talk {
   readonly name: string;
   readonly begun: Begun;
   turn: number;
+  /** True once the hub has said how it ended. */
+  over: boolean;
   /** The answer to the latest turn: a request that comes again gets the same one, and the card is asked nothing new. */
   answer: Promise<Reply>;
 }
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex');
 
-function step(talk: Pick<Talk, 'name' | 'begun' | 'turn'>, responses: readonly Uint8Array[]): Promise<Reply> {
+function step(talk: Omit<Talk, 'answer'>, responses: readonly Uint8Array[]): Promise<Reply> {
   const { name, begun, turn } = talk;
   const told = (next: readonly Uint8Array[] | RelayEnd): Reply => {
     const rest = 'done' in next ? { end: next } : { commands: next.map(hex) };
     return { body: JSON.stringify({ talk: name, turn, ...rest }) };
   };
-  return Promise.resolve(begun.next(responses)).then(told);
+  const next = begun.next(responses);
+  if (!(next instanceof Promise)) return Promise.resolve(told(next));
+  // Nothing more is taken up before it is known to go on.
+  talk.over = true;
+  return next.then((said) => {
+    talk.over = 'done' in said;
+    return told(said);
+  });
 }
 
 /**
@@ -69,9 +78,10 @@ export function makeRelay(deeds: Deeds): Operation<'relay'> {
     const begin = deeds[asked.deed] as Begin<typeof asked.deed>;
     const deed = begin(kiosk, asked);
     if ('refusal' in deed) return Promise.resolve(deed);
-    const opened = { name, begun: deed, turn: 0 };
-    talks.set(kiosk.no, { ...opened, answer: step(opened, []) });
-    return (talks.get(kiosk.no) as Talk).answer;
+    const opened = { name, begun: deed, turn: 0, over: false };
+    const talk: Talk = Object.assign(opened, { answer: step(opened, []) });
+    talks.set(kiosk.no, talk);
+    return talk.answer;
   }
 
   return async (request) => {
@@ -80,7 +90,7 @@ export function makeRelay(deeds: Deeds): Operation<'relay'> {
     const { no } = request.kiosk;
     const talk = talks.get(no);
     if (talk?.name === body.talk && talk.turn === body.turn) return talk.answer;
-    if (talk?.name !== body.talk || talk.turn + 1 !== body.turn) {
+    if (talk?.name !== body.talk || talk.over || talk.turn + 1 !== body.turn) {
       return { refusal: 'talk-lost', detail: `no conversation ${body.talk} waits for turn ${body.turn}` };
     }
     talk.turn = body.turn;

@@ -1,4 +1,4 @@
-/** Renew: brings the keys of a card in use to the vault's newest version, through any issuing kiosk (TRUTH section 14). */
+/** Renew: brings the keys of a card in use to the vault's newest version, through an issuing kiosk (TRUTH 14). */
 import type { Keyring } from '../../cards/keyring.ts';
 import { roll } from '../../cards/roll.ts';
 import type { Card, Registry } from '../store/registry.ts';

@@ -71,7 +71,8 @@ export interface CardStock {
   withdrawOrder(number: string): boolean;
   /**
    * Binds a prepared chip to the oldest order that waits: from here on it is this member's card, `personalising`.
-   * @returns null when nothing waits. @throws if the chip is a card already, or not prepared, or no version is known for the issuer.
+   * @returns null when nothing waits. @throws if the chip is a card already, or is not prepared, or if no version is
+   * known for the issuer.
    */
   bindCard(binding: Binding): Card | null;
 }

@@ -29,9 +29,11 @@ export interface Screen {
   readonly lines: readonly Words[];
   /** Short facts of the kiosk itself: connection, waiting sales. */
   readonly badges: readonly Words[];
+  /** Which keys do something; the till's where left out. */
+  readonly keys?: string;
 }
 
-type Face = Omit<Screen, 'badges' | 'name'> & { readonly name?: string };
+export type Face = Omit<Screen, 'badges' | 'name'> & { readonly name?: string };
 
 const MINUTE_MS = 60_000;
 
@@ -106,7 +108,7 @@ function faceOf(till: Till, at: number): Face {
   }
 }
 
-const asking = (id: string, en: string): Face => ({
+export const asking = (id: string, en: string): Face => ({
   light: 'none',
   mark: '>',
   sound: null,
@@ -115,7 +117,12 @@ const asking = (id: string, en: string): Face => ({
   lines: [],
 });
 
-const busy = (id: string, en: string): Face => ({ ...asking(id, en), light: 'yellow', mark: '...', sound: 'busy' });
+export const busy = (id: string, en: string): Face => ({
+  ...asking(id, en),
+  light: 'yellow',
+  mark: '...',
+  sound: 'busy',
+});
 
 function idle(till: Till, phase: Phase & { name: 'idle' }, at: number): Face {
   const why = obstacle(till, at);
@@ -268,7 +275,7 @@ function badgesOf(till: Till, at: number): Words[] {
 }
 
 /** Whether the hub is heard, and for how long it has not been. */
-function contact(till: Till, at: number): Words {
+export function contact(till: Pick<Till, 'online' | 'hubOpen' | 'contactAt'>, at: number): Words {
   if (till.online && till.hubOpen) return { id: 'Terhubung', en: 'Online' };
   if (till.contactAt === null) return { id: 'Belum pernah terhubung', en: 'Never online yet' };
   const minutes = Math.floor((at - till.contactAt) / MINUTE_MS);

@@ -105,6 +105,7 @@ describe('a healthy kiosk', () => {
     ]);
     expect(sound(findings)).toBe(true);
     expect(spell(findings)).toContain('TLSv1.3 with Simpul hub, both sides proven');
+    expect(spell(findings)).toContain('role stall, certificate good for');
   });
 
   it('says so in JSON on the command line', async () => {

@@ -65,6 +65,16 @@ describe('the panel', () => {
     expect(text).toContain('[OK] Dibayar. Terima kasih');
   });
 
+  it('names no keys that do nothing where a kiosk has others than the till', () => {
+    const { panel, written } = opened(true, false);
+    panel.show(readyScreen);
+    expect(written()).toContain('Enter = OK');
+    panel.show({ ...readyScreen, keys: '? = help' });
+    const text = written();
+    expect(text).toContain('? = help');
+    expect(text).not.toContain('Enter = OK');
+  });
+
   it('uses colour only where it is wanted', () => {
     const [coloured, plain] = [opened(true, true), opened(true, false)];
     coloured.panel.show(declinedScreen);

@@ -5,7 +5,7 @@
 import { rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { serveKiosk } from '../../kiosk/readerchild.ts';
-import type { ToReader } from '../../kiosk/readerlines.ts';
+import type { ToReader } from '../../protocol/readercommand.ts';
 
 /** Control messages of vpcd (vsmartcard, virtualsmartcard/src/vpcd): one byte each; only the last is answered. */
 const POWER_ON = Buffer.from([1]);

@@ -30,6 +30,8 @@ export interface LedgerFile {
   /** How many decisions moved money, voids and opening balances included. */
   entries(): number;
   alarms(): readonly string[];
+  /** What the ledger was told of a card; undefined while it knows none of this UID. */
+  cardStatus(uid: string): string | undefined;
   /** What is broken in the books: an empty list, or sentences. */
   faults(): readonly string[];
 }
@@ -66,6 +68,8 @@ export function ledgerFile({ directory }: Place): LedgerFile {
     decisions: () => count('') as number,
     entries: () => count('WHERE legs > 0') as number,
     alarms: () => read((db) => db.prepare('SELECT kind FROM alarm ORDER BY id').pluck().all()) as string[],
+    cardStatus: (uid) =>
+      read((db) => db.prepare('SELECT status FROM card WHERE uid = ?').pluck().get(uid)) as string | undefined,
     faults() {
       const { total, cooperatives, brokenPairs, brokenAccounts, brokenEntries } = auditFile(path);
       const uneven = [...cooperatives].filter(([, sum]) => sum !== 0n);

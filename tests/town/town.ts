@@ -8,7 +8,7 @@ import { type Edges, makeLog, realEdges } from '../../hub/edges.ts';
 import { initHub, writeHubCard } from '../../hub/init.ts';
 import { readSecret } from '../../hub/secret.ts';
 import { type Hub, startHub } from '../../hub/serve.ts';
-import { signRequest } from '../../hub/sign.ts';
+import { type Duties, signRequest } from '../../hub/sign.ts';
 import type { Registry } from '../../hub/store/registry.ts';
 import { openRegistry } from '../../hub/store/sqlite/registry.ts';
 import type { Town as TownFile } from '../../hub/town.ts';
@@ -75,9 +75,16 @@ export function openOffice({ directory }: Place): Office & { close(): void } {
 
 /**
  * Enrols a kiosk as a technician does: its own keys, a request, the hub's signature, the grant.
+ * @param duties a stall's when left out
  * @returns the kiosk's directory, ready for `simpul-kiosk run`.
  */
-export async function enrolKiosk(place: Place, office: Office, name: string, outlet: string): Promise<string> {
+export async function enrolKiosk(
+  place: Place,
+  office: Office,
+  name: string,
+  outlet: string,
+  duties: Duties = {},
+): Promise<string> {
   const { vault, registry, port } = office;
   const paths = hubPaths(place.directory);
   const ca = readFileSync(paths.ca, 'utf8');
@@ -87,7 +94,7 @@ export async function enrolKiosk(place: Place, office: Office, name: string, out
   mkdirSync(dir, { recursive: true });
   const request = await requestEnrolment({ randomBytes }, dir, name as KioskName, hubCard);
   const edges = realEdges(makeLog('silent'));
-  const signed = await signRequest({ ...edges, vault, registry, ca }, JSON.stringify(request), outlet);
+  const signed = await signRequest({ ...edges, vault, registry, ca }, JSON.stringify(request), outlet, duties);
   if (!signed.ok) throw new Error(signed.error);
   joinHub(dir, JSON.stringify(signed.grant));
   return dir;

@@ -1,4 +1,4 @@
-/** Starts of reloads as kiosks may send them, honest or not: one batch at most, and no rupiah that is not accounted for. */
+/** Starts of reloads as kiosks may send them, honest or not: one batch at most, and every rupiah accounted for. */
 import { randomBytes } from 'node:crypto';
 import { expect, onTestFinished, test } from 'vitest';
 import { encrypt } from '../../../cards/aes.ts';

@@ -8,7 +8,7 @@ import type { Kiosk } from '../../../hub/store/registry.ts';
 import type { CooperativeId, KioskName, KioskNo, OutletId } from '../../../protocol/ids.ts';
 import { readStatement, STATEMENT_BYTES, STATEMENT_CONTEXT } from '../../../protocol/statement.ts';
 import type { Card } from '../../town/card.ts';
-import { hexUid, newChip, orderCard, prepareChip, relayed } from '../../town/cardstock.ts';
+import { hexUid, newChip, noReload, orderCard, prepareChip, relayed } from '../../town/cardstock.ts';
 import { field, type Trouble } from '../../town/field.ts';
 import { makePlace, removePlace, startPlace } from '../../town/town.ts';
 
@@ -36,7 +36,7 @@ async function town() {
   const vault = { ...hub.vault, versions };
   const relay = makeRelay({
     service: makeService({ ...hub, vault, random: randomBytes, now: Date.now }),
-    reload: () => ({ refusal: 'not-allowed', detail: 'not at this desk' }),
+    reload: noReload,
   });
   const serve = async (card: Card, trouble?: Trouble, at = DESK) => {
     const reader = field(card);
@@ -133,7 +133,7 @@ test('a chip from the box, a chip without an order, a kiosk that sells: each is 
   expect(hub.registry.card(hexUid(card))).toBeUndefined();
 });
 
-test('a copy that tells factory keys under a known UID gets nothing written, and nobody tries a key on it', async () => {
+test('a copy that tells factory keys under a known UID gets nothing written, and no key is tried on it', async () => {
   const { hub, serve } = await town();
   orderCard(hub, MEMBER);
   const card = await prepared(hub);
@@ -162,6 +162,10 @@ test('a request that comes twice gets the same answer, and the card is asked not
     expect(await relay({ kiosk: DESK, body, hash: '' })).toMatchObject({ refusal: 'talk-lost' });
   }
   expect(await relay({ kiosk: kiosk('issuing', 2), body: next, hash: '' })).toMatchObject({ refusal: 'talk-lost' });
+  const last = { talk, turn: 2, responses: [''] };
+  expect(await relay({ kiosk: DESK, body: last, hash: '' })).toMatchObject({ body: expect.stringContaining('"end"') });
+  const beyond = { talk, turn: 3, responses: ['9000'] };
+  expect(await relay({ kiosk: DESK, body: beyond, hash: '' })).toMatchObject({ refusal: 'talk-lost' });
 });
 
 test('responses that no card gave end the conversation and leave the card to be tried again', async () => {

@@ -1,8 +1,5 @@
-/** How lines of the reader wire are cut, written and kept printable; light, for a reader program must start fast. */
+/** What is said to a reader program, and how either side writes its lines; light, for the program must start fast. */
 import type { FromReader } from './readerwire.ts';
-
-/** Longest line either side accepts, in bytes. The longest legal one carries a response of `APDU_BYTES_MAX`. */
-const LINE_BYTES_MAX = 2048;
 
 /** Longest command or response, in bytes: a short APDU (ISO/IEC 7816-4 section 5.1) has at most 261. */
 export const APDU_BYTES_MAX = 512;
@@ -10,7 +7,7 @@ export const APDU_BYTES_MAX = 512;
 /** Longest sentence of a fault, in characters. */
 export const WHY_CHARS_MAX = 300;
 
-/** The one thing the kiosk says: send this command to that card. */
+/** The one thing that a kiosk or hub says to its reader program: send this command to that card. */
 export interface ToReader {
   readonly type: 'apdu';
   readonly id: number;
@@ -19,8 +16,8 @@ export interface ToReader {
 }
 
 /**
- * Reads one line from the kiosk; undefined when it is no command. By hand: the schema compiler takes longer to load
- * than everything else in a reader program, and the kiosk is its own parent.
+ * Reads one line from the kiosk or hub; undefined when it is no command. By hand: the schema compiler takes longer to
+ * load than everything else in a reader program, and who speaks is its own parent.
  */
 export function readToReader(line: string): ToReader | undefined {
   let value: Partial<Record<keyof ToReader, unknown>> | null;
@@ -49,28 +46,3 @@ export const sentence = (text: string): string =>
 
 /** The line that carries a message. */
 export const lineOf = (message: FromReader | ToReader): string => `${JSON.stringify(message)}\n`;
-
-/**
- * Cuts a byte stream into lines of at most `LINE_BYTES_MAX`.
- * @param onLine one whole line without its end.
- * @param onTooLong called once when a line passes the limit; whatever follows is dropped, for no line end in it can
- * be trusted.
- */
-export function lineCutter(onLine: (line: string) => void, onTooLong: () => void): (chunk: Uint8Array) => void {
-  let rest: Uint8Array = new Uint8Array(0);
-  let broken = false;
-  return (chunk) => {
-    if (broken) return;
-    let bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
-    for (let end = bytes.indexOf(10); end >= 0 && end <= LINE_BYTES_MAX; end = bytes.indexOf(10)) {
-      onLine(Buffer.from(bytes.subarray(0, end)).toString('utf8'));
-      bytes = bytes.subarray(end + 1);
-    }
-    if (bytes.length > LINE_BYTES_MAX) {
-      broken = true;
-      bytes = new Uint8Array(0);
-      onTooLong();
-    }
-    rest = Uint8Array.from(bytes);
-  };
-}

@@ -1,8 +1,9 @@
 /** Lines between kiosk and reader program come in any pieces and with any content. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { lineCutter, lineOf, readToReader, sentence } from '../../kiosk/readerlines.ts';
-import { readFromReader } from '../../kiosk/readerwire.ts';
+import { lineCutter } from '../../cards/readerlines.ts';
+import { lineOf, readToReader, sentence } from '../../protocol/readercommand.ts';
+import { readFromReader } from '../../protocol/readerwire.ts';
 
 describe('the reader wire', () => {
   test('lines arrive whole however the stream is cut', () => {

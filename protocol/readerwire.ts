@@ -1,7 +1,7 @@
-/** What a reader program says to its kiosk: one JSON object a line on its stdout; commands come on its stdin. */
+/** What a reader program says to the kiosk or hub that started it: one JSON object a line on its stdout. */
 import { type Static, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
-import { APDU_BYTES_MAX, WHY_CHARS_MAX } from './readerlines.ts';
+import { APDU_BYTES_MAX, WHY_CHARS_MAX } from './readercommand.ts';
 
 const hexOf = (fewest: number, most: number) => Type.String({ pattern: `^([0-9a-f]{2}){${fewest},${most}}$` });
 const Counter = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER });
