@@ -3,7 +3,6 @@ import { hash, timingSafeEqual } from 'node:crypto';
 import { KEY_NO } from '../../cards/layout.ts';
 import { buildRecord, buildTmri, type Deed, parseTmri, proof } from '../../cards/record.ts';
 import { type CreditDone, credit } from '../../cards/reload.ts';
-import type { Failure } from '../../cards/script.ts';
 import { previousTmri, transactionKeys } from '../../cards/tmac.ts';
 import { type CardUid, HUB_KIOSK_NO, type KioskNo } from '../../protocol/ids.ts';
 import { noPinLimits } from '../../protocol/limits.ts';
@@ -17,7 +16,7 @@ import { type Ledger, type Posting, type PostRequest, RELEASE_ORIGIN, RELOAD_ORI
 import type { Card, Kiosk, Registry } from '../store/registry.ts';
 import type { Vault } from '../vault.ts';
 import { endOf, type Proven } from './healing.ts';
-import type { Begin, Begun } from './relay.ts';
+import { type Begin, type Begun, begun } from './relay.ts';
 import { type Asked, type Carried, carry, counterOf, packAsked, reloadCertificate, type Transit } from './transit.ts';
 
 export interface ReloadDeps {
@@ -133,17 +132,7 @@ function adding(deps: ReloadDeps, kiosk: Kiosk, card: Card, reload: Carried, sta
     amount: reload.amount,
     record,
   });
-  let state: 'new' | 'sent' | 'over' = 'new';
-  return {
-    next(responses) {
-      if (state === 'over') return Promise.resolve(UNKNOWN);
-      const turn = state === 'new' ? script.next() : script.next(responses);
-      state = turn.done ? 'over' : 'sent';
-      if (!turn.done) return turn.value;
-      const result: CreditDone | Failure = turn.value;
-      return result.ok ? finish(deps, kiosk, card, reload, result) : Promise.resolve(UNKNOWN);
-    },
-  };
+  return begun(script, async (result) => (result.ok ? finish(deps, kiosk, card, reload, result) : UNKNOWN));
 }
 
 function release(deps: ReloadDeps, kiosk: Kiosk, start: ReloadAsked) {

@@ -43,7 +43,7 @@ async function town() {
     service: () => ({ refusal: 'not-allowed', detail: 'not at this desk' }),
     reload: makeReload(parts),
   });
-  /** A start as an honest kiosk makes it, for a card that is not asked: of it only the reader id before must be true. */
+  /** A start as an honest kiosk makes it, of a card that is not there: only the reader id before must be true. */
   const start = (change: Partial<ReloadAsked> = {}, reader = HUB_KIOSK_NO as number): ReloadAsked => {
     const key = hub.vault.tmacKey(known.issuer, UID, 1);
     if (key === null) throw new Error('no key');
@@ -107,10 +107,12 @@ test('a start that comes again gets the same batch within its conversation, and 
 test('answers that are no card’s prove nothing, and the money stays on its way, however often they come', async () => {
   const { open, start, books } = await town();
   const talk = open(start());
-  await talk.first();
+  const first = talk.first();
+  expect(await talk.turn(1, ['9100'])).toMatchObject({ refusal: 'talk-lost' });
+  expect(await first).toMatchObject({ commands: expect.any(Array) });
   expect(await talk.turn(1, ['9100', '9100', '9100', '9100', `${'00'.repeat(20)}9100`])).toMatchObject(UNKNOWN);
   expect(await talk.turn(1, ['9100'])).toMatchObject(UNKNOWN);
-  expect(await talk.turn(2, ['9100'])).toMatchObject(UNKNOWN);
+  expect(await talk.turn(2, ['9100'])).toMatchObject({ refusal: 'talk-lost' });
   expect((await books())[1]).toBe(BigInt(AMOUNT));
 });
 
