@@ -1,12 +1,16 @@
 /** Loading a purse through a kiosk: one wait for the hub, and whatever breaks, the card's next tap puts it right. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { decrypt, encrypt } from '../../cards/aes.ts';
+import { iv, sessionKeys } from '../../cards/session.ts';
 import type { Account } from '../../hub/rules/accounts.ts';
 import type { Hub } from '../../hub/serve.ts';
 import type { CardUid } from '../../protocol/ids.ts';
 import { BEACON_SECONDS } from '../../protocol/status.ts';
 import type { Card } from '../town/card.ts';
+import { chance } from '../town/chance.ts';
 import { type Counter, openCounter, type Passed } from '../town/counter.ts';
 import type { Trouble } from '../town/field.ts';
+import { eventually } from '../town/kiosk.ts';
 import { type LedgerFile, ledgerFile } from '../town/ledgerfile.ts';
 import { type DelayProxy, openProxy } from '../town/proxy.ts';
 import { enrolKiosk, issueCard, makePlace, type Place, removePlace, startPlace } from '../town/town.ts';
@@ -178,4 +182,122 @@ describe('a load torn', () => {
     }
     expect(counter.open()).toEqual([]);
   });
+});
+
+test('a load is asked about only once its start is too old to be released, and said again it loads nothing more', async () => {
+  const who = holder('04115350554c80');
+  const before = await who.books();
+  expect(await load(who, { tear: { apdu: COMMIT, when: 'after' } })).toEqual({ kind: 'checking' });
+  const [start] = counter.open();
+  if (start === undefined) throw new Error('no load is open');
+  counter.passed.length = 0;
+  expect(await counter.ask(start)).toEqual({ kind: 'checking' });
+  expect(counter.passed).toEqual([]);
+  expect(await counter.repeat(start)).toEqual({ kind: 'ended', end: { done: 'unknown' } });
+  await tap(who);
+  expect(await counter.repeat(start)).toMatchObject({ kind: 'ended', end: { done: 'reload', voided: false } });
+  expect(await counter.ask(start)).toMatchObject({ kind: 'loaded' });
+  await expectWhole(who, before, PRICE);
+});
+
+test('a start that never reached the hub is declined for good when it is asked about', async () => {
+  const who = holder('041a5350554c80');
+  const before = await who.books();
+  await counter.lay(who.card);
+  proxy.hold('up');
+  const loading = counter.reload(AMOUNT);
+  await eventually(
+    () => 'the start at the proxy',
+    () => proxy.held('up') > 0,
+  );
+  proxy.cut();
+  expect(await loading).toEqual({ kind: 'checking' });
+  counter.lift();
+  proxy.release();
+  await counter.online();
+  shift += LATER_MS;
+  const [start] = counter.open();
+  if (start === undefined) throw new Error('no load is open');
+  expect(await counter.ask(start)).toEqual({ kind: 'not-loaded', reason: 'expired' });
+  expect(await who.books()).toEqual(before);
+});
+
+test('whoever hears all of a load and knows the factory’s key learns neither key 3 nor the counter file’s key', async () => {
+  const uid = '041b5350554c80';
+  const who = holder(uid);
+  const known = hub.registry.card(uid as CardUid);
+  const keys = known && hub.vault.cardKeys(known.issuer, known.uid, known);
+  if (known === undefined || keys === null || keys === undefined) throw new Error('no keys');
+  counter.line.length = 0;
+  expect(await load(who)).toMatchObject({ kind: 'loaded' });
+  const exchanges = counter.passed.flatMap((one) => (one.what === 'card' ? [one] : []));
+  const secrets = [hex(keys.credit), hex(keys.tmac)];
+  const bytes = hex(Buffer.concat(counter.line)) + exchanges.map(({ sent, got }) => hex(sent) + hex(got)).join();
+  // On the line bytes are spelt as hex.
+  const text = Buffer.concat(counter.line).toString('latin1');
+  expect(text).toContain('"deed":"reload"');
+  expect(secrets.filter((secret) => bytes.includes(secret) || text.includes(secret))).toEqual([]);
+  const factory = new Uint8Array(16);
+  const mine = hub.vault.cardKey1(known.uid, known.keyVersion);
+  for (const key of [factory, mine]) {
+    expect(amountHeard(exchanges, mine, key)).not.toBe(AMOUNT);
+    expect(undone(exchanges, key).filter((block) => secrets.includes(block))).toEqual([]);
+  }
+  // The same ears with key 3 would hear the amount: the check can fail.
+  expect(amountHeard(exchanges, mine, keys.credit)).toBe(AMOUNT);
+});
+
+const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
+
+type Exchange = Passed & { readonly what: 'card' };
+
+/** Every 16 bytes that passed, deciphered and enciphered under a key that the listener knows. */
+function undone(exchanges: readonly Exchange[], key: Uint8Array): string[] {
+  const all = Buffer.concat(exchanges.flatMap(({ sent, got }) => [sent, got]));
+  const none = new Uint8Array(16);
+  return Array.from({ length: all.length - 15 }, (_, at) => all.subarray(at, at + 16)).flatMap((block) => [
+    hex(decrypt(key, none, block)),
+    hex(encrypt(key, none, block)),
+  ]);
+}
+
+/** What the hub's Credit says to one who holds key 1 of the card and takes `key` for key 3. */
+function amountHeard(exchanges: readonly Exchange[], key1: Uint8Array, key: Uint8Array): bigint {
+  const none = new Uint8Array(16);
+  const at = (place: number) => exchanges[place] ?? { sent: none, got: none };
+  const ti = decrypt(key1, none, at(2).got.slice(0, 32)).slice(0, 4);
+  const rndB = decrypt(key, none, at(6).got.slice(0, 16));
+  const rndA = decrypt(key, none, at(7).sent.slice(5, 37)).slice(0, 16);
+  const { encKey } = sessionKeys({ key, rndA, rndB });
+  // Read, read, reader id, balance: four commands came before it in this session.
+  const credited = decrypt(encKey, iv('command', encKey, ti, 4), at(9).sent.slice(6, 22));
+  return BigInt(Buffer.from(credited).readUInt32LE(0));
+}
+
+test('after any row of loads, sales and torn cards no credit came twice, and the books hold what the card holds', async () => {
+  const { below, pick } = chance('loads and sales');
+  const who = holder('04165350554c80');
+  const before = await who.books();
+  let paid = 0n;
+  let torn = false;
+  for (let step = 0; step < 40; step += 1) {
+    const tear = { apdu: below(COMMANDS), when: pick<'before' | 'after'>(['before', 'after']) };
+    if (below(3) > 0) await load(who, below(2) > 0 ? { tear } : {}, BigInt(1_000 * (1 + below(9))));
+    else {
+      shift += LATER_MS;
+      // Its claim is lost with it: the next one leaves a gap.
+      const lost = below(8) === 0 ? ({ tear: { apdu: 8, when: 'after' } } as const) : undefined;
+      torn ||= lost !== undefined;
+      await stall.lay(who.card, lost);
+      if ((await stall.pay(PRICE)) !== null) paid += PRICE;
+      stall.lift();
+    }
+    const [member = 0n, transit = 0n, purse = 0n] = await who.books();
+    expect([purse, purse + transit]).toContain(purseOf(who.card));
+    expect(member + transit + purse + paid).toBe(before.reduce((sum, one) => sum + one, 0n));
+  }
+  if (!torn) {
+    await tap(who);
+    await expectWhole(who, before, paid + PRICE);
+  }
 });

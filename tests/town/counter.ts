@@ -8,6 +8,7 @@ import { type LinkEvent, openLink } from '../../kiosk/link.ts';
 import { openOutbox } from '../../kiosk/outbox.ts';
 import { makeRelay } from '../../kiosk/relay.ts';
 import { askReload, type Reloaded, reload } from '../../kiosk/reload.ts';
+import type { Relayed } from '../../kiosk/rules/relayed.ts';
 import { requestOf } from '../../kiosk/rules/request.ts';
 import { outboxPath } from '../../kiosk/start.ts';
 import { pay } from '../../kiosk/tap.ts';
@@ -49,6 +50,8 @@ export interface Counter {
   /** Reloads that the outbox holds open. */
   open(): readonly ReloadAsked[];
   ask(start: ReloadAsked): Promise<Reloaded>;
+  /** Says a start again in a conversation of its own, with nobody to speak for. */
+  repeat(start: ReloadAsked): Promise<Relayed>;
   /** Sells to the card that lies there, from its account. @returns null if the card was torn. */
   pay(amount: bigint): Promise<Receipt | null>;
   /** The first beacon heard that is later than this moment, milliseconds since 1970 UTC. */
@@ -61,6 +64,7 @@ export interface Counter {
 const PATIENCE_MS = 25_000;
 const BEACON_MS = 10_000;
 const PRESENCE = 1;
+const NOBODY = 0;
 
 /** What waits for something to be heard. */
 class Ear {
@@ -136,9 +140,9 @@ export function openCounter(dir: string, port: number, beacon?: () => Beacon): C
     },
   };
   const reader = {
-    async transmit(_presence: number, sent: Uint8Array) {
+    async transmit(presence: number, sent: Uint8Array) {
       const at = performance.now();
-      const got = (await there?.transmit(sent)) ?? new Uint8Array();
+      const got = (presence === PRESENCE && (await there?.transmit(sent))) || new Uint8Array();
       passed.push({ what: 'card', sent, got, at, ms: performance.now() - at });
       return got;
     },
@@ -191,6 +195,7 @@ export function openCounter(dir: string, port: number, beacon?: () => Beacon): C
     reload: async (amount) => reload({ kiosk: no, reader, cardKeys, outbox, relay, randomBytes }, await order(amount)),
     open: () => outbox.openReloads(),
     ask: async (start) => askReload({ outbox, relay }, start, (await ear.until('a beacon', current)).slot),
+    repeat: (start) => relay.talk(NOBODY, start, () => undefined),
     async pay(amount) {
       const { card, slot, beacon: value } = await order(amount);
       const sale = { seq: outbox.mint(amount, 'account'), amount, mode: 'account' as const };

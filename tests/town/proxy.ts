@@ -15,6 +15,8 @@ export interface DelayProxy {
   held(way: Way): number;
   /** From now on what is said arrives so many milliseconds later, each way, in the order in which it was said. */
   delay(ms: number): void;
+  /** Ends every connection; what waits here is lost. */
+  cut(): void;
   /** Passes on what waits, and everything after it. */
   release(): void;
   close(): Promise<void>;
@@ -91,6 +93,9 @@ export async function openProxy(hubPort: number): Promise<DelayProxy> {
       delayMs = ms;
     },
     hold: (way) => void held.add(way),
+    cut() {
+      for (const socket of sockets) socket.destroy();
+    },
     held: (way) => [...pipes].reduce((sum, pipe) => sum + (pipe.way === way ? bytesOf(pipe.waiting) : 0), 0),
     release() {
       held.clear();
