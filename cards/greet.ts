@@ -1,8 +1,7 @@
 /** Greeting: what a kiosk asks a card it has not met, before it may use it without the hub (TRUTH section 2). */
-import { native, OK } from './apdu.ts';
 import { commands, range } from './commands.ts';
 import { KEY_NO, LIGHT } from './layout.ts';
-import { authenticate, plain, selectOurs } from './opening.ts';
+import { authenticate, keyVersion } from './opening.ts';
 import { ask, type Failure, failure, type Script } from './script.ts';
 
 export interface GreetOrder {
@@ -23,21 +22,18 @@ export interface Greeted {
   readonly statement: Uint8Array;
 }
 
-const { profile, statement: file } = LIGHT.files;
-const PROFILE_VERSION = 1;
+const { statement: file } = LIGHT.files;
 
 /**
- * `Select · AD 1F · 71 key 1 · AF · AD 00`. The version in 1F is told without proof and only chooses the key to try.
- * The next Select clears what was read from the transaction.
+ * `Select · 64 1 · 71 key 1 · AF · AD 00`. The version is told without proof and only chooses the key to try. It is
+ * asked of the key itself and not read from file 1F (as TRUTH section 2 has it): a roll-over that was torn leaves 1F
+ * with another version than the key's. The next Select clears what was read from the transaction.
  */
 export function* greet({ key1, rndA, statement }: GreetOrder): Script<Greeted | Failure> {
-  const selected = yield* selectOurs();
-  if (!selected.ok) return selected;
-  const told = yield* plain('read profile', native(commands.readData.ins, range(profile.no, 0, profile.size)), OK);
+  const told = yield* keyVersion(KEY_NO.debit);
   if (!told.ok) return told;
-  const [form, , keyVersion = 0] = told.data;
-  const key = form === PROFILE_VERSION && told.data.length === profile.size ? key1(keyVersion) : null;
-  if (key === null) return failure('read profile', 'other-version', 'not-executed', OK);
+  const key = key1(told.version);
+  if (key === null) return failure('key version', 'other-version', 'not-executed', null);
   const opened = yield* authenticate({ no: KEY_NO.debit, key }, rndA);
   if (!opened.ok) return opened;
   const read = yield* ask(opened.session, {
@@ -48,5 +44,5 @@ export function* greet({ key1, rndA, statement }: GreetOrder): Script<Greeted | 
     replyLength: statement,
     otherwise: 'not-executed',
   });
-  return read.ok ? { ok: true, keyVersion, key1: key, statement: read.data } : read;
+  return read.ok ? { ok: true, keyVersion: told.version, key1: key, statement: read.data } : read;
 }

@@ -12,7 +12,7 @@ import type { Reader, ReaderEvent } from './reader.ts';
 import { type Ask, type Effect, newTill, type Present, type Till, type TillEvent, type TimerId } from './rules/sale.ts';
 import { view } from './rules/screens.ts';
 import { step } from './rules/till.ts';
-import { lookAt, pay, type TapDeps } from './tap.ts';
+import { lookAt, pay, type TapDeps, tellVersion } from './tap.ts';
 
 /** Everything the loop touches; the seeded world hands in its own. */
 export interface RunDeps extends Omit<TapDeps, 'reader' | 'journal'> {
@@ -230,8 +230,8 @@ class Loop {
 
   #fetchKey(card: Present): void {
     const { uid } = card;
-    const { cardKeys, link, greeting } = this.#deps;
-    const askHub = () => this.#note(link.send('cardkey', { uid }), { about: 'key', uid });
+    const { cardKeys, greeting } = this.#deps;
+    const askHub = () => this.#askKey(card);
     const found = () => this.#take({ type: 'card-key', uid, state: 'held' });
     if (cardKeys.stopped(uid)) this.#take({ type: 'card-key', uid, state: 'stopped' });
     else if (cardKeys.find(uid) !== null) found();
@@ -242,6 +242,18 @@ class Loop {
         (error) => this.#fail(error),
       );
     }
+  }
+
+  /** Asks the hub for a card's key, of the version that the card tells. */
+  #askKey(card: Present): void {
+    const { uid } = card;
+    tellVersion(this.#tap, card).then(
+      (told) => {
+        const request = told === null ? { uid } : { uid, told };
+        this.#note(this.#deps.link.send('cardkey', request), { about: 'key', uid });
+      },
+      (error) => this.#fail(error),
+    );
   }
 
   /** Asks for the key of the masters on the disk, at each connect (TRUTH section 14). */

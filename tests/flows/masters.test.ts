@@ -67,7 +67,7 @@ function* keysOnDisk(dir: string): Generator<Uint8Array> {
   }
 }
 
-test('the sale needs no key from the hub, and a thief of the disk finds no card key and nothing that opens the box', async () => {
+test('the sale needs no key from the hub, and its stolen disk holds no key and nothing to open the box', async () => {
   const pcscd = await openPcscd();
   onTestFinished(() => pcscd.close());
   const place = await makePlace();

@@ -184,7 +184,21 @@ describe('a load torn', () => {
   });
 });
 
-test('a load is asked about only once its start is too old to be released, and said again it loads nothing more', async () => {
+test('a sale can be paid with what comes back from a load that the same tap makes void', async () => {
+  const who = holder('04145350554c80');
+  const [member = 0n] = await who.books();
+  const amount = 150_000n;
+  expect(await load(who, { tear: { apdu: COMMIT, when: 'before' } }, amount)).toEqual({ kind: 'checking' });
+  expect(await who.books()).toEqual([member - amount, amount, 0n]);
+  shift += LATER_MS;
+  await stall.lay(who.card);
+  expect(await stall.pay(member - amount + 1n)).toMatchObject({ outcome: 'approved' });
+  stall.lift();
+  expect(await who.books()).toEqual([amount - 1n, 0n, 0n]);
+  for (const start of counter.open()) expect(await counter.ask(start)).toEqual({ kind: 'not-loaded', reason: null });
+});
+
+test('a load is asked about once its start is too old to be released, and said again it loads nothing more', async () => {
   const who = holder('04115350554c80');
   const before = await who.books();
   expect(await load(who, { tear: { apdu: COMMIT, when: 'after' } })).toEqual({ kind: 'checking' });
