@@ -83,7 +83,8 @@ export async function tellVersion({ reader }: Pick<TapDeps, 'reader'>, { presenc
   return told.ok ? told.version : null;
 }
 
-function trouble({ reason }: Failure): CardTrouble {
+/** A conversation that ended before anything was committed, as the till names it. */
+export function trouble({ reason }: Failure): CardTrouble {
   switch (reason) {
     case 'lost':
     case 'garbled':
