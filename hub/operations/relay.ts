@@ -8,8 +8,10 @@ import type { Kiosk } from '../store/registry.ts';
 /** A deed that has begun: what goes to the card next, or how it ended. */
 export interface Begun {
   /** @param responses of the card to the commands before; none at first. */
-  next(responses: readonly Uint8Array[]): readonly Uint8Array[] | Promise<readonly Uint8Array[] | RelayEnd | Refused>;
+  next(responses: readonly Uint8Array[]): readonly Uint8Array[] | Promise<Next>;
 }
+
+type Next = readonly Uint8Array[] | RelayEnd | Refused;
 
 export type Refused = Extract<Reply, { readonly refusal: unknown }>;
 
@@ -48,12 +50,21 @@ interface Talk {
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex');
 
-async function step(talk: Omit<Talk, 'answer'>, turn: number, responses: readonly Uint8Array[]): Promise<Reply> {
-  const told = (rest: object): Reply => ({ body: JSON.stringify({ talk: talk.name, turn, ...rest }) });
-  const next = await talk.begun.next(responses);
-  if ('length' in next) return told({ commands: next.map(hex) });
+function step(talk: Omit<Talk, 'answer'>, responses: readonly Uint8Array[]): Promise<Reply> {
+  const { name, begun, turn } = talk;
+  const told = (next: Next): Reply => {
+    if ('refusal' in next) return next;
+    const rest = 'done' in next ? { end: next } : { commands: next.map(hex) };
+    return { body: JSON.stringify({ talk: name, turn, ...rest }) };
+  };
+  const next = begun.next(responses);
+  if (!(next instanceof Promise)) return Promise.resolve(told(next));
+  // Nothing more is taken up before it is known to go on.
   talk.over = true;
-  return 'refusal' in next ? next : told({ end: next });
+  return next.then((said) => {
+    talk.over = !('length' in said);
+    return told(said);
+  });
 }
 
 /**
@@ -71,16 +82,8 @@ export function makeRelay(deeds: Deeds): Operation<'relay'> {
     const deed = begin(kiosk, asked);
     if ('refusal' in deed) return Promise.resolve(deed);
     const opened = { name, begun: deed, turn: 0, over: false };
-    const talk: Talk = Object.assign(opened, { answer: step(opened, 0, []) });
+    const talk: Talk = Object.assign(opened, { answer: step(opened, []) });
     talks.set(kiosk.no, talk);
-    return kept(kiosk.no, talk);
-  }
-
-  /** The answer of a conversation; one that failed by a fault is ended. */
-  function kept(no: KioskNo, talk: Talk): Promise<Reply> {
-    talk.answer.catch(() => {
-      if (talks.get(no) === talk) talks.delete(no);
-    });
     return talk.answer;
   }
 
@@ -90,13 +93,19 @@ export function makeRelay(deeds: Deeds): Operation<'relay'> {
     const { no } = request.kiosk;
     const talk = talks.get(no);
     if (talk?.name === body.talk && talk.turn === body.turn) return talk.answer;
-    const lost = { refusal: 'talk-lost', detail: `no conversation ${body.talk} waits for turn ${body.turn}` } as const;
-    if (talk?.name !== body.talk || talk.over || talk.turn + 1 !== body.turn) return lost;
+    if (talk?.name !== body.talk || talk.over || talk.turn + 1 !== body.turn) {
+      return { refusal: 'talk-lost', detail: `no conversation ${body.talk} waits for turn ${body.turn}` };
+    }
     talk.turn = body.turn;
-    const responses = body.responses.map((text) => Buffer.from(text, 'hex'));
-    const before = talk.answer;
-    // A kiosk that does not wait for its answer is no reason to ask the deed two things at once.
-    talk.answer = before.then(() => (talk.over ? lost : step(talk, body.turn, responses)));
-    return kept(no, talk);
+    try {
+      talk.answer = step(
+        talk,
+        body.responses.map((text) => Buffer.from(text, 'hex')),
+      );
+    } catch (fault) {
+      talks.delete(no);
+      throw fault;
+    }
+    return talk.answer;
   };
 }

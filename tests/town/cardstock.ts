@@ -5,6 +5,7 @@ import { type Profile as CardProfile, LIGHT, NTAG } from '../../cards/layout.ts'
 import { prepare } from '../../cards/prepare.ts';
 import { play } from '../../cards/script.ts';
 import type { Operation, Reply } from '../../hub/mqtt/router.ts';
+import type { Begin } from '../../hub/operations/relay.ts';
 import { STOCK_NAMES } from '../../hub/preparecards.ts';
 import type { Hub } from '../../hub/serve.ts';
 import type { Kiosk } from '../../hub/store/registry.ts';
@@ -68,6 +69,12 @@ export interface Overheard {
   readonly said: string[];
   readonly exchanges: { readonly sent: Uint8Array; readonly got: Uint8Array }[];
 }
+
+/** For hubs of tests that load no purses. */
+export const noReload: Begin<'reload'> = () => ({ refusal: 'not-allowed', detail: 'this hub loads no purses' });
+
+/** For hubs of tests that sell with no tags. */
+export const noTagSale: Begin<'tag-sale'> = () => ({ refusal: 'not-allowed', detail: 'this hub sells with no tags' });
 
 /** A kiosk's part in a relayed conversation, without a kiosk: passes bytes on as protocol/relay.ts says. */
 export async function relayed(

@@ -7,7 +7,7 @@ import type { Kiosk } from '../../hub/store/registry.ts';
 import { tellCards } from '../../hub/tellcards.ts';
 import type { KioskName, KioskNo, OutletId } from '../../protocol/ids.ts';
 import type { Card } from './card.ts';
-import { hexUid, newTag, orderCard, prepareChip, relayed } from './cardstock.ts';
+import { hexUid, newTag, noReload, noTagSale, orderCard, prepareChip, relayed } from './cardstock.ts';
 import { field, type Trouble } from './field.ts';
 
 export const TAG_ADDRESS = 'https://hub.example.org/t';
@@ -33,7 +33,8 @@ interface Desk extends Pick<Hub, 'vault' | 'registry'> {
 export async function serving({ vault, registry, ledger }: Desk, card: Card, trouble?: Trouble) {
   const relay = makeRelay({
     service: makeService({ vault, registry, ledger, random: randomBytes, now: Date.now, tagAddress: TAG_ADDRESS }),
-    'tag-sale': () => ({ refusal: 'not-allowed', detail: 'not at this desk' }),
+    reload: noReload,
+    'tag-sale': noTagSale,
   });
   const reader = field(card);
   reader.insert(trouble);

@@ -7,6 +7,7 @@ import {
   type Ledger,
   LedgerFault,
   type Line,
+  type OpenReload,
   type Posting,
   type Standing,
   type TrialBalance,
@@ -27,6 +28,7 @@ export type Call =
     }
   | { readonly id: number; readonly do: 'alarms'; readonly limit: number }
   | { readonly id: number; readonly do: 'standing'; readonly key: DecisionKey }
+  | { readonly id: number; readonly do: 'openReloads' }
   | { readonly id: number; readonly do: 'close' };
 
 type Asked<C> = C extends Call ? Omit<C, 'id'> : never;
@@ -240,6 +242,7 @@ export async function openLedger({
     balances: (accounts) => link.ask<readonly bigint[]>({ do: 'balances', accounts }),
     lines: (account, after, limit) => link.ask<readonly Line[]>({ do: 'lines', account, after, limit }),
     standing: (key) => link.ask<Standing | null>({ do: 'standing', key }),
+    openReloads: () => link.ask<readonly OpenReload[]>({ do: 'openReloads' }),
     trialBalance: () => trialBalance(path),
     close: () => {
       open = false;

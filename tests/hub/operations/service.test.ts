@@ -8,7 +8,7 @@ import type { Kiosk } from '../../../hub/store/registry.ts';
 import type { CooperativeId, KioskName, KioskNo, OutletId } from '../../../protocol/ids.ts';
 import { readStatement, STATEMENT_BYTES, STATEMENT_CONTEXT } from '../../../protocol/statement.ts';
 import type { Card } from '../../town/card.ts';
-import { hexUid, newChip, orderCard, prepareChip, relayed } from '../../town/cardstock.ts';
+import { hexUid, newChip, noReload, noTagSale, orderCard, prepareChip, relayed } from '../../town/cardstock.ts';
 import { field, type Trouble } from '../../town/field.ts';
 import { makePlace, removePlace, startPlace } from '../../town/town.ts';
 
@@ -37,7 +37,8 @@ async function town() {
   const vault = { ...hub.vault, versions };
   const relay = makeRelay({
     service: makeService({ ...hub, vault, random: randomBytes, now: Date.now, tagAddress: TAG_ADDRESS }),
-    'tag-sale': () => ({ refusal: 'not-allowed', detail: 'not at this desk' }),
+    reload: noReload,
+    'tag-sale': noTagSale,
   });
   const serve = async (card: Card, trouble?: Trouble, at = DESK) => {
     const reader = field(card);

@@ -11,6 +11,7 @@ import { makePurchase } from '../../../hub/operations/purchase.ts';
 import { makeRelay } from '../../../hub/operations/relay.ts';
 import { makeResolve } from '../../../hub/operations/resolve.ts';
 import { makeTagSale } from '../../../hub/operations/tagsale.ts';
+import { openTransit } from '../../../hub/operations/transit.ts';
 import { readTagEvidence } from '../../../hub/rules/tagevidence.ts';
 import type { Hub } from '../../../hub/serve.ts';
 import type { Kiosk } from '../../../hub/store/registry.ts';
@@ -18,7 +19,7 @@ import type { KioskName, KioskSeq, OutletId } from '../../../protocol/ids.ts';
 import type { Receipt } from '../../../protocol/receipt.ts';
 import type { RelayEnd, TagSale } from '../../../protocol/relay.ts';
 import type { Card } from '../../town/card.ts';
-import { hexUid, type Overheard, relayed } from '../../town/cardstock.ts';
+import { hexUid, noReload, type Overheard, relayed } from '../../town/cardstock.ts';
 import { field, type Trouble } from '../../town/field.ts';
 import { ledgerFile } from '../../town/ledgerfile.ts';
 import { issuedTag, kioskOf } from '../../town/tags.ts';
@@ -56,6 +57,7 @@ function desk() {
   const { vault, registry, ledger } = hub;
   const relay = makeRelay({
     service: () => ({ refusal: 'not-allowed', detail: 'not at this desk' }),
+    reload: noReload,
     'tag-sale': makeTagSale({ vault, registry, ledger, alarms, random: randomBytes, now }),
   });
   return { relay, resolve: makeResolve({ vault, ledger, alarms, now }) };
@@ -291,7 +293,7 @@ test('a certificate in the name of a tag pays nothing, whatever key of the count
   const tag = await issuedTag(hub, 'tk-0001');
   const uid = hexUid(tag);
   const alarms = makeAlarms({ now: () => clock, write: hub.ledger.alarm, metrics: makeMetrics(), log: edges.log });
-  const purchase = makePurchase({ ...hub, alarms, now: () => clock });
+  const purchase = makePurchase({ ...hub, transit: await openTransit(hub.ledger), alarms, now: () => clock });
   const forger = { grant: { kiosk: stall.no }, witness: WITNESS } as unknown as TestKiosk;
   for (const tmc of [1, 5]) {
     seq += 1;
