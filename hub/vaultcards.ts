@@ -1,13 +1,23 @@
 /** Card keys out of the vault's masters: each derived for one card and use, the masters never handed on. */
 import { diversification, diversifier, TMAC_KEY_NO } from '../cards/diversify.ts';
-import { KEY_NO } from '../cards/layout.ts';
+import { KEY_NO, PICC_KEY_NO } from '../cards/layout.ts';
 import type { CardUid, CooperativeId } from '../protocol/ids.ts';
 import type { Vault } from './vault.ts';
 import { ALL_ISSUERS, cardKeyFinder, type Master, newestVersion } from './vaultmasters.ts';
 import { rememberedKeys } from './vaultmemory.ts';
 
-/** Master that each key of a DESFire card comes from, by key number (TRUTH section 14). */
-const PURPOSES = ['app', 'debit', 'spare', 'credit', 'spare'] as const;
+/**
+ * Master that each key of a DESFire card comes from, by key number (TRUTH section 14). The card's own master key is the
+ * hub's as key 0 is, and comes from the same master under a number of its own.
+ */
+const PURPOSES: Readonly<Record<number, 'app' | 'debit' | 'spare' | 'credit'>> = {
+  [KEY_NO.app]: 'app',
+  [KEY_NO.debit]: 'debit',
+  [KEY_NO.spare2]: 'spare',
+  [KEY_NO.credit]: 'credit',
+  [KEY_NO.spare4]: 'spare',
+  [PICC_KEY_NO]: 'app',
+};
 
 /** Keys of an NTAG 424 that its own reads of itself use: for the file's MAC, and for the enciphered UID and counter. */
 const SUN_FILE_KEY_NO = 2;

@@ -92,6 +92,7 @@ function trouble({ reason }: Failure): CardTrouble {
     case 'not-prepared':
     case 'in-use':
     case 'other-version':
+    case 'other-files':
       return { kind: 'refused' };
   }
 }
