@@ -1,6 +1,8 @@
 /** Plays the till's conversations with a card and says what they came to. */
 
+import { KEY_NO } from '../cards/layout.ts';
 import { look } from '../cards/look.ts';
+import { keyVersion } from '../cards/opening.ts';
 import { account, type PaymentIntent } from '../cards/payment.ts';
 import { type Failure, play } from '../cards/script.ts';
 import type { KioskNo, KioskSeq } from '../protocol/ids.ts';
@@ -9,7 +11,7 @@ import type { CardKeys } from './cardkeys.ts';
 import { OutboxFault } from './outbox.ts';
 import type { Reader } from './reader.ts';
 import type { Intent } from './rules/doubt.ts';
-import type { CardTrouble, Effect, Looked, Paid } from './rules/sale.ts';
+import type { CardTrouble, Effect, Looked, Paid, Present } from './rules/sale.ts';
 
 export interface TapDeps {
   readonly kiosk: KioskNo;
@@ -75,7 +77,14 @@ export async function lookAt(deps: TapDeps, { card }: Effect & { type: 'look' })
   return { kind: 'seen', sight: { keyVersion: key.tmacKeyVersion, tmc, tmv, records: hex(result.records) } };
 }
 
-function trouble({ reason }: Failure): CardTrouble {
+/** The version of key 1 that a card tells; null if it tells none. Never rejects but for bugs. */
+export async function tellVersion({ reader }: Pick<TapDeps, 'reader'>, { presence }: Present): Promise<number | null> {
+  const told = await play(keyVersion(KEY_NO.debit), (apdu) => reader.transmit(presence, apdu));
+  return told.ok ? told.version : null;
+}
+
+/** A conversation that ended before anything was committed, as the till names it. */
+export function trouble({ reason }: Failure): CardTrouble {
   switch (reason) {
     case 'lost':
     case 'garbled':

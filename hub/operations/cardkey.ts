@@ -1,15 +1,16 @@
 /** Card key: seals key 1 of an active card to a kiosk, within the kiosk's quota (TRUTH section 14). */
+import { KEY_NO } from '../../cards/layout.ts';
 import { cardKeyContext } from '../../protocol/cardkey.ts';
 import type { CardUid, KioskNo } from '../../protocol/ids.ts';
 import { KEY_CACHE } from '../../protocol/limits.ts';
 import { seal } from '../../protocol/sealed.ts';
 import type { Operation } from '../mqtt/router.ts';
-import type { Registry } from '../store/registry.ts';
+import type { Card, Registry } from '../store/registry.ts';
 import type { Vault } from '../vault.ts';
 
 export interface CardKeyDeps {
   readonly vault: Pick<Vault, 'cardKey1'>;
-  readonly registry: Pick<Registry, 'card'>;
+  readonly registry: Pick<Registry, 'card' | 'openChanges'>;
   /** Milliseconds since 1970 UTC. */
   readonly now: () => number;
 }
@@ -36,6 +37,12 @@ function makeQuota(now: () => number): (kiosk: KioskNo, uid: CardUid) => boolean
   };
 }
 
+/** The version to give: the last one proven, or the one the card tells if a change to it was begun and never proven. */
+function held({ openChanges }: CardKeyDeps['registry'], { uid, keyVersion }: Card, told: number | undefined): number {
+  const begun = told !== undefined && openChanges(uid).some(({ no, to }) => no === KEY_NO.debit && to === told);
+  return begun ? told : keyVersion;
+}
+
 export function makeCardKey({ vault, registry, now }: CardKeyDeps): Operation<'cardkey'> {
   const withinQuota = makeQuota(now);
   return async ({ kiosk, body }) => {
@@ -46,7 +53,8 @@ export function makeCardKey({ vault, registry, now }: CardKeyDeps): Operation<'c
       const detail = `more than ${KEY_CACHE.cards} new cards within ${KEY_CACHE.hours} hours`;
       return { refusal: 'key-quota', detail, alarm: 'key-quota' };
     }
-    const { uid, keyVersion, tmacKeyVersion } = card;
+    const { uid, tmacKeyVersion } = card;
+    const keyVersion = held(registry, card, body.told);
     const box = await seal(kiosk.sealingKey, cardKeyContext(uid, keyVersion), vault.cardKey1(uid, keyVersion));
     const sealed = Buffer.from(box).toString('base64');
     return { body: JSON.stringify({ uid, keyVersion, tmacKeyVersion, sealed }) };

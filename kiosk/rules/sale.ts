@@ -196,7 +196,7 @@ export type Effect =
   /** Ends a sale that no card can have committed: nothing was sent and nobody need be asked. */
   | { readonly type: 'drop'; readonly seq: KioskSeq }
   /** Finds or fetches key 1 of a card; answered by `card-key`. */
-  | { readonly type: 'fetch-key'; readonly uid: string }
+  | { readonly type: 'fetch-key'; readonly card: Present }
   /** The card does not take the key that is held. */
   | { readonly type: 'forget-key'; readonly uid: string }
   | {

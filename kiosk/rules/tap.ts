@@ -73,7 +73,7 @@ export function turn(till: Till, at: number): Step {
   return stay(till);
 }
 
-const fetching = ({ uid }: Present) => [{ type: 'fetch-key', uid } as const, timer('key', KEY_MS)];
+const fetching = (card: Present) => [{ type: 'fetch-key', card } as const, timer('key', KEY_MS)];
 
 function turnedAway(till: Till, { uid }: Present, at: number): Note | null {
   if (!UID.test(uid)) return 'foreign';

@@ -1,9 +1,13 @@
 /** A DESFire EV2 or EV3 from the factory to a ready card, torn at any command; then it is used exactly as a Light. */
 import { describe, expect, test } from 'vitest';
 import { diversification, diversifier } from '../../cards/diversify.ts';
+import { greet } from '../../cards/greet.ts';
 import type { Keyring } from '../../cards/keyring.ts';
+import { LIGHT } from '../../cards/layout.ts';
+import { look } from '../../cards/look.ts';
+import { profileOf } from '../../cards/opening.ts';
 import { genuine } from '../../cards/originality.ts';
-import { account, coveredCommands, type PaymentDone, purchaseFromPurse } from '../../cards/payment.ts';
+import { account, coveredCommands, drain, type PaymentDone, purchaseFromPurse } from '../../cards/payment.ts';
 import { type PersonaliseOrder, personalise } from '../../cards/personalise.ts';
 import { type Generation, generationOf, type PrepareEvOrder, prepareEv } from '../../cards/prepareev.ts';
 import { buildRecord, buildTmri, type Deed, proof } from '../../cards/record.ts';
@@ -177,6 +181,11 @@ describe.each(['ev2', 'ev3'] as const)('a new %s', (generation) => {
     expect(application(card).keys.map(({ version }) => version)).toEqual([1, 0, 0, 0, 0]);
     const again = await lay(card, prepareEv({ ...preparing(journalOf()), known: true }));
     expect([told(again), again.result]).toEqual([PREPARED_CARD, { ok: true, changed: false }]);
+  });
+
+  test('is nobody’s card before it is prepared, and a Light to whoever meets it afterwards', async () => {
+    expect((await lay(blank(generation), profileOf())).result).toMatchObject({ ok: false, reason: 'not-ours' });
+    expect((await lay(await prepared(generation), profileOf())).result).toEqual({ ok: true, profile: LIGHT });
   });
 
   test('is told from a Light and from a tag, and its generation by itself', async () => {
@@ -415,6 +424,24 @@ describe.each(['ev2', 'ev3'] as const)('a ready %s is used as a Light', (generat
         marksOf('purse', 5_000n, 4),
       ].map(({ record }) => hex(record)),
     );
+  });
+
+  test('it is greeted without the hub, tells its state after a doubt, and is drained by the hub', async () => {
+    const card = await ready(generation);
+    await reload(card, 60_000n, 1);
+    const order = { key1: (version: number) => key(1, version), rndA, statement: 117 };
+    const { statement } = personalising(journalOf());
+    const greeted = await lay(card, greet(order));
+    expect(greeted.result).toMatchObject({ ok: true, keyVersion: 1, statement: statement.slice(0, 117) });
+    const seen = await lay(card, look({ key1: key(1, 1), rndA }));
+    const counter = application(card).files.get(0x0f);
+    const before = `05000000${counter?.kind === 'tmac' ? hex(counter.tmv) : ''}`;
+    expect(seen.result.ok && hex(seen.result.before)).toBe(before);
+    const marks = (all: bigint) => marksOf('drain', all, 2);
+    const { result } = await lay(card, drain({ key1: key(1, 1), rndA, marks, journal: () => {} }));
+    if (!result.ok) throw new Error('no drain');
+    expect(purse(card)).toMatchObject({ value: 0 });
+    expect(hex(result.tmv)).toBe(certificate(6, coveredCommands(marks(60_000n), result, 60_000n)));
   });
 
   test('key 1 of its own takes money and never adds any, and its application gives nothing without a key', async () => {

@@ -6,6 +6,7 @@ import { prepare } from '../../cards/prepare.ts';
 import { prepareEv } from '../../cards/prepareev.ts';
 import { play } from '../../cards/script.ts';
 import type { Operation, Reply } from '../../hub/mqtt/router.ts';
+import type { Begin } from '../../hub/operations/relay.ts';
 import type { Hub } from '../../hub/serve.ts';
 import type { Kiosk } from '../../hub/store/registry.ts';
 import type { CardUid, CooperativeId, MemberId } from '../../protocol/ids.ts';
@@ -73,6 +74,9 @@ export interface Overheard {
   readonly said: string[];
   readonly exchanges: { readonly sent: Uint8Array; readonly got: Uint8Array }[];
 }
+
+/** For hubs of tests that load no purses. */
+export const noReload: Begin<'reload'> = () => ({ refusal: 'not-allowed', detail: 'this hub loads no purses' });
 
 /** A kiosk's part in a relayed conversation, without a kiosk: passes bytes on as protocol/relay.ts says. */
 export async function relayed(

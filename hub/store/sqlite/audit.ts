@@ -26,6 +26,11 @@ const queries = {
       ON l.entry = entry.id
     WHERE entry.legs <> coalesce(l.n, 0) OR (entry.legs > 0 AND entry.leg <> l.first)
     UNION ALL SELECT leg.entry FROM leg LEFT JOIN entry ON entry.id = leg.entry WHERE entry.id IS NULL`,
+  // The end of a reload stands 2^24 origins above its release (RELOAD_ORIGIN - RELEASE_ORIGIN), for the same money.
+  unreleased: `SELECT done.key FROM entry done
+    LEFT JOIN entry sent ON sent.key = done.key - 281474976710656 AND sent.kind = 'reload-release'
+    WHERE (done.kind = 'reload' OR done.kind = 'reload-void')
+      AND (sent.id IS NULL OR sent.id > done.id OR sent.card IS NOT done.card OR sent.amount <> done.amount)`,
 } as const;
 
 interface Sum {
@@ -74,7 +79,9 @@ export function audit(db: Database.Database): TrialBalance {
       cooperatives,
       brokenPairs: brokenPairs(sums),
       brokenAccounts: [...broken].map((id) => names.get(id) ?? `account ${id} of no name`),
-      brokenEntries: [...new Set([...list(queries.uneven), ...list(queries.lost)])].map(String),
+      brokenEntries: [...new Set([...list(queries.uneven), ...list(queries.lost), ...list(queries.unreleased)])].map(
+        String,
+      ),
     };
   })();
 }

@@ -2,7 +2,8 @@
 import type Database from 'better-sqlite3';
 import type { CardUid, CooperativeId } from '../../../protocol/ids.ts';
 import type { Binding, CardOrder, CardStock, Chip, KeyChange, PlacedOrder } from '../cardstock.ts';
-import type { Card } from '../registry.ts';
+import type { Card, Member } from '../registry.ts';
+import { openCardOrders } from './cardorders.ts';
 
 const ORDER = 'number, member, batch, at, uid';
 const CHANGE = 'uid, key_no AS no, from_version AS "from", to_version AS "to", at';
@@ -53,6 +54,8 @@ export interface CardRows {
   readonly write: (card: Card) => void;
   /** Makes it known once it is on the disk. */
   readonly written: (card: Card) => void;
+  /** The same for a member. */
+  readonly registered: (member: Member) => void;
 }
 
 export function openCardStock(db: Database.Database, rows: CardRows): CardStock {
@@ -96,6 +99,7 @@ export function openCardStock(db: Database.Database, rows: CardRows): CardStock 
       }),
     proveKeys: (uid, version) => prove.immediate(uid, version),
     placeOrders: (orders) => place.immediate(orders),
+    ...openCardOrders(db, rows),
     orders: (batch) => (batch === undefined ? sql.orders.all() : sql.batch.all(batch)) as PlacedOrder[],
     withdrawOrder: (number) => sql.withdraw.run(number).changes === 1,
     bindCard: (binding) => {

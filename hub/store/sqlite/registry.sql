@@ -35,6 +35,7 @@ CREATE TABLE IF NOT EXISTS card (
 ) STRICT, WITHOUT ROWID;
 CREATE TRIGGER IF NOT EXISTS card_kept BEFORE DELETE ON card
 BEGIN SELECT RAISE(ABORT, 'a card is never forgotten'); END;
+CREATE INDEX IF NOT EXISTS card_of ON card (member);
 CREATE TRIGGER IF NOT EXISTS card_fixed BEFORE UPDATE OF number, issuer, member, made_seq, made_slot, made_at ON card
 WHEN OLD.number IS NOT NEW.number OR OLD.issuer IS NOT NEW.issuer OR OLD.member IS NOT NEW.member
   OR OLD.made_seq IS NOT NEW.made_seq OR OLD.made_slot IS NOT NEW.made_slot OR OLD.made_at IS NOT NEW.made_at
@@ -83,6 +84,11 @@ CREATE TABLE IF NOT EXISTS card_order (
   CHECK (uid IS NULL OR withdrawn = 0)
 ) STRICT;
 CREATE INDEX IF NOT EXISTS card_order_waiting ON card_order (id) WHERE uid IS NULL AND withdrawn = 0;
+CREATE UNIQUE INDEX IF NOT EXISTS card_order_once ON card_order (member) WHERE uid IS NULL AND withdrawn = 0;
+-- Otherwise the chip that is laid down for it could never become a card, and those behind it would wait for ever.
+CREATE TRIGGER IF NOT EXISTS card_order_new BEFORE INSERT ON card_order
+WHEN EXISTS (SELECT 1 FROM card WHERE number = NEW.number)
+BEGIN SELECT RAISE(ABORT, 'a card has this number'); END;
 CREATE TRIGGER IF NOT EXISTS card_order_kept BEFORE DELETE ON card_order
 BEGIN SELECT RAISE(ABORT, 'a card number is never given up'); END;
 CREATE TRIGGER IF NOT EXISTS card_order_final BEFORE UPDATE OF number, member, batch, at, uid ON card_order

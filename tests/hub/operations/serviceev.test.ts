@@ -7,7 +7,7 @@ import type { Hub } from '../../../hub/serve.ts';
 import type { Kiosk } from '../../../hub/store/registry.ts';
 import type { CooperativeId, KioskName, KioskNo, OutletId } from '../../../protocol/ids.ts';
 import type { CardMemory } from '../../town/cardfiles.ts';
-import { hexUid, newChip, newDesfire, orderCard, prepareChip, relayed } from '../../town/cardstock.ts';
+import { hexUid, newChip, newDesfire, noReload, orderCard, prepareChip, relayed } from '../../town/cardstock.ts';
 import type { DesfireCard } from '../../town/desfire.ts';
 import { field, type Trouble } from '../../town/field.ts';
 import { makePlace, removePlace, startPlace } from '../../town/town.ts';
@@ -33,7 +33,10 @@ async function town() {
   let newest = 1;
   const versions = () => ({ ...hub.vault.versions(), keyVersion: newest });
   const vault = { ...hub.vault, versions };
-  const relay = makeRelay({ service: makeService({ ...hub, vault, random: randomBytes, now: Date.now }) });
+  const relay = makeRelay({
+    service: makeService({ ...hub, vault, random: randomBytes, now: Date.now }),
+    reload: noReload,
+  });
   const serve = async (card: DesfireCard, trouble?: Trouble) => {
     const reader = field(card);
     reader.insert(trouble);
