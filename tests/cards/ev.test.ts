@@ -316,15 +316,15 @@ describe.each(
     { ...journey, generation: 'ev3' as const },
   ]),
 )('$name an $generation', ({ generation, start, script, arrived }) => {
-  test('torn at any command, the next try arrives without a failed authentication', async () => {
+  test.each([
+    ['before', { when: 'before' }],
+    ['after', { when: 'after' }],
+    ['during, done,', { when: 'during', executed: true }],
+    ['during, undone,', { when: 'during', executed: false, written: 7 }],
+  ] as const)('torn %s any command, the next try arrives without a failed authentication', async (_, how) => {
     const whole = await lay(await start(generation), script(journalOf()));
     expect(whole.result).toMatchObject({ ok: true });
-    const places = whole.exchanges.flatMap((_, apdu): NonNullable<Trouble['tear']>[] => [
-      { apdu, when: 'before' },
-      { apdu, when: 'after' },
-      { apdu, when: 'during', executed: true },
-      { apdu, when: 'during', executed: false, written: 7 },
-    ]);
+    const places = whole.exchanges.map((_, apdu): NonNullable<Trouble['tear']> => ({ apdu, ...how }));
     for (const tear of places) {
       const card = await start(generation);
       const held = versions(card);
