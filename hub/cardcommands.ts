@@ -1,5 +1,6 @@
 /** `simpul-hub cards`: the command line around chips: a box of them on a reader, and readings of tags. */
 import { type Command, InvalidArgumentError } from 'commander';
+import { MAKER_KEYS } from '../cards/originality.ts';
 import { type CardUid, PLATFORM } from '../protocol/ids.ts';
 import { openCardReader, READER_COMMAND } from './cardreader.ts';
 import type { HubPaths } from './config.ts';
@@ -81,7 +82,7 @@ async function prepareBox({ open, say, fail }: CardCommandDeps, flags: PrepareFl
   try {
     // Key 0 has one master for all: the chip has no issuer yet.
     const keyring = (uid: CardUid) => vault.keyring(PLATFORM, uid);
-    const deps = { ...edges, registry, keyring, newest: vault.versions().keyVersion };
+    const deps = { ...edges, registry, keyring, newest: vault.versions().keyVersion, makers: MAKER_KEYS };
     const tell = (note: Note) => say(json ? JSON.stringify(note) : spell(note, count));
     const { counts, error } = await prepareCards(deps, reader, { count: count ?? null, stop: stop.signal, tell });
     const { prepared, already, aside } = counts;

@@ -48,8 +48,9 @@ export interface Vault {
     versions: { keyVersion: number; tmacKeyVersion: number },
   ): CardKeys | null;
   /**
-   * Keys 0 to 4 of a card by number and version (1 to 255), 16 bytes each; null for any other, and for key 3 if no
-   * master serves this issuer. It knows no journal: who rolls keys over lets only proven and journaled versions pass.
+   * Keys 0 to 4 of a card, and the master key of an EV2 or EV3 as PICC_KEY_NO, by number and version (1 to 255), 16
+   * bytes each; null for any other, and for key 3 if no master serves this issuer. It knows no journal: who rolls keys
+   * over lets only proven and journaled versions pass.
    */
   keyring(issuer: CooperativeId, uid: CardUid): Keyring;
   /**

@@ -1,13 +1,23 @@
 /** Card keys out of the vault's masters: each derived for one card and use, the masters never handed on. */
 import { diversification, diversifier, TMAC_KEY_NO } from '../cards/diversify.ts';
-import { KEY_NO, TAG_KEY_NO } from '../cards/layout.ts';
+import { KEY_NO, PICC_KEY_NO, TAG_KEY_NO } from '../cards/layout.ts';
 import type { CardUid, CooperativeId } from '../protocol/ids.ts';
 import type { Vault } from './vault.ts';
 import { ALL_ISSUERS, cardKeyFinder, type Master, newestVersion } from './vaultmasters.ts';
 import { rememberedKeys } from './vaultmemory.ts';
 
-/** Master that each key of a DESFire card comes from, by key number (TRUTH section 14). */
-const PURPOSES = ['app', 'debit', 'spare', 'credit', 'spare'] as const;
+/**
+ * Master that each key of a DESFire card comes from, by key number (TRUTH section 14). The card's own master key is the
+ * hub's as key 0 is, and comes from the same master under a number of its own.
+ */
+const PURPOSES: Readonly<Record<number, 'app' | 'debit' | 'spare' | 'credit'>> = {
+  [KEY_NO.app]: 'app',
+  [KEY_NO.debit]: 'debit',
+  [KEY_NO.spare2]: 'spare',
+  [KEY_NO.credit]: 'credit',
+  [KEY_NO.spare4]: 'spare',
+  [PICC_KEY_NO]: 'app',
+};
 
 /**
  * What the common meta key is derived from, in place of a card's UID and version: no chip has this UID, whose first

@@ -105,6 +105,7 @@ export function trouble({ reason }: Failure): CardTrouble {
     case 'not-prepared':
     case 'in-use':
     case 'other-version':
+    case 'other-files':
       return { kind: 'refused' };
   }
 }

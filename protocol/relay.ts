@@ -94,6 +94,7 @@ export const CARD_FAILURES = [
   'not-prepared',
   'in-use',
   'other-version',
+  'other-files',
 ] as const;
 export type CardFailure = (typeof CARD_FAILURES)[number];
 

@@ -30,15 +30,16 @@ export interface PersonaliseDeps {
 
 const YEAR_MS = 365.25 * 86_400_000;
 const PROFILE_VERSION = 1;
-const PROFILE_LIGHT = 1;
+/** In file 1F; also which files a chip has before it is personalised. */
+const PROFILES = { light: 1, ev: 2 } as const;
 
 /**
  * Content of file 1F: version 1 ‖ profile 1 ‖ version of key 1, 1 ‖ zeros. Plain and unproven: it only says which key
  * to try.
  */
-function profileFile(keyVersion: number): Uint8Array {
+function profileFile(chip: keyof typeof PROFILES, keyVersion: number): Uint8Array {
   const bytes = new Uint8Array(LIGHT.files.profile.size);
-  bytes.set([PROFILE_VERSION, PROFILE_LIGHT, keyVersion]);
+  bytes.set([PROFILE_VERSION, PROFILES[chip], keyVersion]);
   return bytes;
 }
 
@@ -70,13 +71,15 @@ function orderOf(deps: PersonaliseDeps, card: Card, made: Making): PersonaliseOr
   const keys = vault.keyring(issuer, uid);
   // Of this version only: a chip that tells another one is none that was prepared for this card.
   const ring: Keyring = (no, version) => (version === keyVersion ? keys(no, version) : null);
+  const chip = registry.chip(uid)?.profile === 'desfire-ev' ? 'ev' : 'light';
   return {
+    chip,
     ring,
     version: keyVersion,
     tmac: { key, version: tmacKeyVersion },
     ceiling: Number(PURSE_CEILING),
     statement: signedStatement(vault, card, made),
-    profile: profileFile(keyVersion),
+    profile: profileFile(chip, keyVersion),
     marks: firstMarks(deps, uid, made),
     random,
     journal: (change) => registry.journalKey({ uid, at: now(), ...change }),

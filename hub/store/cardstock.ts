@@ -15,7 +15,7 @@ export interface Chip {
 /** An intended change of one key. Until the card has shown which it holds, both versions count (TRUTH section 14). */
 export interface KeyChange {
   readonly uid: CardUid;
-  /** 0 to 4, or TMAC_KEY_NO for the counter file's key. */
+  /** 0 to 4, TMAC_KEY_NO for the counter file's key, or PICC_KEY_NO for the master key of an EV2 or EV3. */
   readonly no: number;
   readonly from: number;
   readonly to: number;

@@ -79,7 +79,7 @@ test('an issuing kiosk makes a prepared tag the card of the member who ordered',
   onTestFinished(() => kiosk.close());
   const number = orderCard(hub, DEWI);
   const tag = newTag();
-  expect(await prepareChip(hub, tag)).toMatchObject({ ok: true });
+  expect(await prepareChip(hub, tag, {}, 'ntag424')).toMatchObject({ ok: true });
   expect(await kiosk.serve(tag)).toContain('Kartu jadi');
   expect(hub.registry.card(hexUid(tag))).toMatchObject({ status: 'ready', number, member: DEWI });
 });

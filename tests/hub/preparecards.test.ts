@@ -33,6 +33,8 @@ import {
 const NEW_CHIP = 'a4 64 64 64 64 64 3c 71 af c4 a4 64 64 64 64 64 71 af';
 /** The same for one whose key is there. */
 const PREPARED_CHIP = 'a4 64 64 64 64 64 3c a4 64 64 64 64 64 71 af';
+/** To a new tag: it knows no name of a DESFire's, and is none by its version. */
+const NEW_TAG = `a4 60 af af ${NEW_CHIP}`;
 /** Where the key is changed. */
 const CHANGE = NEW_CHIP.split(' ').indexOf('c4');
 /** Commands to a chip whose key is there already: a tear that is planned after them does not come. */
@@ -137,14 +139,14 @@ describe('an NTAG 424 that is laid down', () => {
 
   test('gets its own key 0 and is known as what it is; the second time it only proves it', async () => {
     const tag = tagFromBox();
-    expect(await laidDown(tag)).toEqual({ told: { result: 'prepared' }, sent: `a4 ${NEW_CHIP}` });
+    expect(await laidDown(tag)).toEqual({ told: { result: 'prepared' }, sent: NEW_TAG });
     expect(opens(tag, 0, key0(vault, uid))).toBe(true);
     expect(registry.chip(uid)).toEqual({ uid, profile: 'ntag424', keyVersion: 1 });
     expect(await laidDown(tag)).toEqual({ told: { result: 'already' }, sent: PREPARED_CHIP });
   });
 
   test('torn at any command is prepared once when it is laid down again', async () => {
-    for (const apdu of `a4 ${NEW_CHIP}`.split(' ').keys()) {
+    for (const apdu of NEW_TAG.split(' ').keys()) {
       registry = stockRoom();
       const tag = tagFromBox();
       expect((await laidDown(tag, { tear: { apdu, when: 'after' } })).told).toMatchObject({ result: 'again' });

@@ -46,7 +46,7 @@ export async function serving({ vault, registry, ledger }: Desk, card: Card, tro
 /** A tag that is a member's card in use. */
 export async function issuedTag(hub: Desk, member: string): Promise<Card> {
   const tag = newTag();
-  const prepared = await prepareChip(hub, tag);
+  const prepared = await prepareChip(hub, tag, {}, 'ntag424');
   if (!prepared.ok) throw new Error(`the tag was not prepared: ${prepared.reason} at ${prepared.at}`);
   orderCard(hub, member);
   const end = await serving(hub, tag);

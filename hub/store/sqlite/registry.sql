@@ -52,11 +52,12 @@ BEGIN SELECT RAISE(ABORT, 'a chip is never forgotten'); END;
 CREATE TRIGGER IF NOT EXISTS chip_forward BEFORE UPDATE OF key_version ON chip WHEN NEW.key_version < OLD.key_version
 BEGIN SELECT RAISE(ABORT, 'versions of keys never go back'); END;
 
--- Every change of a key, written before it is sent. Key number 15 is the counter file's key, whose versions come once.
+-- Every change of a key, written before it is sent. Key number 15 is the counter file's key, whose versions come once;
+-- 16 is the master key of a DESFire EV2 or EV3 itself.
 CREATE TABLE IF NOT EXISTS key_change (
   id           INTEGER PRIMARY KEY AUTOINCREMENT,
   uid          TEXT NOT NULL REFERENCES chip (uid),
-  key_no       INTEGER NOT NULL CHECK (key_no BETWEEN 0 AND 4 OR key_no = 15),
+  key_no       INTEGER NOT NULL CHECK (key_no BETWEEN 0 AND 4 OR key_no IN (15, 16)),
   from_version INTEGER NOT NULL CHECK (from_version BETWEEN 0 AND 255),
   to_version   INTEGER NOT NULL CHECK (to_version BETWEEN 1 AND 255),
   at           INTEGER NOT NULL,

@@ -30,7 +30,7 @@ async function town() {
 
 async function prepared(hub: Hub): Promise<Card> {
   const tag = newTag();
-  expect(await prepareChip(hub, tag)).toMatchObject({ ok: true });
+  expect(await prepareChip(hub, tag, {}, 'ntag424')).toMatchObject({ ok: true });
   return tag;
 }
 
