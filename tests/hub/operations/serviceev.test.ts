@@ -7,10 +7,19 @@ import type { Hub } from '../../../hub/serve.ts';
 import type { Kiosk } from '../../../hub/store/registry.ts';
 import type { CooperativeId, KioskName, KioskNo, OutletId } from '../../../protocol/ids.ts';
 import type { CardMemory } from '../../town/cardfiles.ts';
-import { hexUid, newChip, newDesfire, noReload, orderCard, prepareChip, relayed, noTagSale } from '../../town/cardstock.ts';
-import { TAG_ADDRESS } from '../../town/tags.ts';
+import {
+  hexUid,
+  newChip,
+  newDesfire,
+  noReload,
+  noTagSale,
+  orderCard,
+  prepareChip,
+  relayed,
+} from '../../town/cardstock.ts';
 import type { DesfireCard } from '../../town/desfire.ts';
 import { field, type Trouble } from '../../town/field.ts';
+import { TAG_ADDRESS } from '../../town/tags.ts';
 import { makePlace, removePlace, startPlace } from '../../town/town.ts';
 
 const DESK: Kiosk = {
