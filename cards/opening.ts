@@ -43,7 +43,8 @@ export function selectOurs(profile: Profile = LIGHT): Script<Said | Failure> {
 
 /**
  * Which of our kinds of card lies there: Light's name is selected, then the NTAG's. Nothing proves the answer, and the
- * one that answered stays selected; `not-ours` for a card that knows neither.
+ * one that answered stays selected; `not-ours` for a card that knows neither. An EV2 or EV3 that was prepared counts as
+ * a Light, which it is used as; a new one knows neither, and only `generationOf` tells what it is.
  */
 export function* profileOf(): Script<{ readonly ok: true; readonly profile: Profile } | Failure> {
   const light = yield* selectOurs(LIGHT);
@@ -85,11 +86,29 @@ export function* keyVersions(profile: Profile = LIGHT): Script<KeyVersions | Fai
   if (!selected.ok) return selected;
   const versions: number[] = [];
   for (const no of KEYS) {
-    const said = yield* plain('key version', native(commands.getKeyVersion.ins, Uint8Array.of(no)), OK);
-    if (!said.ok) return said;
-    const [version] = said.data;
-    if (said.data.length !== 1 || version === undefined) return failure('key version', 'garbled', 'not-executed', OK);
-    versions.push(version);
+    const told = yield* tellVersion(no);
+    if (!told.ok) return told;
+    versions.push(told.version);
   }
   return { ok: true, versions };
+}
+
+/** The version that a card tells of one key. */
+export interface ToldVersion {
+  readonly ok: true;
+  readonly version: number;
+}
+
+function* tellVersion(no: number): Script<ToldVersion | Failure> {
+  const said = yield* plain('key version', native(commands.getKeyVersion.ins, Uint8Array.of(no)), OK);
+  if (!said.ok) return said;
+  const [version] = said.data;
+  const one = said.data.length === 1 && version !== undefined;
+  return one ? { ok: true, version } : failure('key version', 'garbled', 'not-executed', OK);
+}
+
+/** `Select · 64 no`: which version of the key lies there, by the card's word alone. */
+export function* keyVersion(no: number): Script<ToldVersion | Failure> {
+  const selected = yield* selectOurs();
+  return selected.ok ? yield* tellVersion(no) : selected;
 }

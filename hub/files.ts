@@ -33,16 +33,31 @@ export function writeAtomic(path: string, text: string, mode: number): void {
  * @throws the system's error when it cannot be read.
  */
 export function readBounded(path: string, most: number): string | null {
-  const buffer = Buffer.allocUnsafe(most + 1);
+  return readBoundedBytes(path, most)?.toString('utf8') ?? null;
+}
+
+/** The same, as the bytes that lie there. */
+export function readBoundedBytes(path: string, most: number): Buffer | null {
+  const bytes = readStart(path, most + 1);
+  return bytes.length > most ? null : bytes;
+}
+
+/**
+ * Reads a file's first bytes.
+ * @param most how many; fewer if it is shorter.
+ * @throws the system's error when it cannot be read.
+ */
+export function readStart(path: string, most: number): Buffer {
+  const buffer = Buffer.allocUnsafe(most);
   const file = openSync(path, 'r');
   try {
     let length = 0;
     while (length < buffer.length) {
       const more = readSync(file, buffer, length, buffer.length - length, null);
-      if (more === 0) return buffer.toString('utf8', 0, length);
+      if (more === 0) break;
       length += more;
     }
-    return null;
+    return buffer.subarray(0, length);
   } finally {
     closeSync(file);
   }

@@ -9,6 +9,7 @@ import { examine, freeBytes, spellFindings } from './doctor.ts';
 import { makeLog, realEdges } from './edges.ts';
 import { writeAtomic } from './files.ts';
 import { initHub, writeHubCard } from './init.ts';
+import { addIssueCommands } from './issuecommands.ts';
 import { afterRotation, handOver, initKeys, masterPassphrase, rotateKeys, spellGrown, spellKeys } from './keys.ts';
 import { readSecret } from './secret.ts';
 import { SOFTWARE, startHub } from './serve.ts';
@@ -331,6 +332,7 @@ function program(): Command {
     .option(...data)
     .option('--json', 'findings as JSON')
     .action(doctor);
+  addIssueCommands(root, { say, fail });
   return root;
 }
 

@@ -10,14 +10,19 @@ import { type HubMetrics, makeMetrics, serveMetrics } from './metrics.ts';
 import { type Broker, openBroker } from './mqtt/broker.ts';
 import { makeRouter, type Operations } from './mqtt/router.ts';
 import { makeCardKey } from './operations/cardkey.ts';
+import { makeHello } from './operations/hello.ts';
 import { makePurchase } from './operations/purchase.ts';
 import { makeRelay } from './operations/relay.ts';
+import { makeReload } from './operations/reload.ts';
 import { makeResolve } from './operations/resolve.ts';
 import { makeService } from './operations/service.ts';
+import { makeTagSale } from './operations/tagsale.ts';
+import { openTransit } from './operations/transit.ts';
 import type { Ledger } from './store/ledger.ts';
 import type { Registry } from './store/registry.ts';
 import { holdAlone } from './store/sqlite/alone.ts';
 import { openRegistry } from './store/sqlite/registry.ts';
+import { tagAddress } from './tagaddress.ts';
 import { tellCards } from './tellcards.ts';
 import { openVault, type Vault } from './vault.ts';
 
@@ -110,12 +115,19 @@ async function wire(deps: HubDeps, { config, tls, registry, ledger, vault, closi
   const { log, now } = deps;
   const metrics = makeMetrics();
   const alarms = makeAlarms({ now, write: (alarm) => ledger.alarm(alarm), metrics, log });
-  const shared = { vault, registry, ledger, alarms, now };
+  const { random } = deps;
+  const transit = await openTransit(ledger);
+  const shared = { vault, registry, ledger, transit, alarms, now };
   const operations: Operations = {
     purchase: makePurchase(shared),
     resolve: makeResolve(shared),
     cardkey: makeCardKey(shared),
-    relay: makeRelay({ service: makeService({ ...shared, random: deps.random }) }),
+    hello: makeHello(shared),
+    relay: makeRelay({
+      service: makeService({ ...shared, random, tagAddress: tagAddress(config.names) }),
+      reload: makeReload({ ...shared, random }),
+      'tag-sale': makeTagSale({ ...shared, random }),
+    }),
   };
   const receive = makeRouter({ operations, alarm: alarms.raise, metrics, log, now });
   const { host, port, benchTcpPort } = config;

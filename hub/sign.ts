@@ -88,6 +88,8 @@ export async function signRequest(
   });
   const place = { id: outlet.id, name: outlet.name, cooperative: home.id, cooperativeName: home.name };
   const { certificate } = issued;
-  const grant: EnrolmentGrant = { v: 1, name, kiosk: kiosk.no, certificate, ca, role, outlet: place };
+  const statementKey = Buffer.from(vault.statementKey).toString('base64');
+  const duties = { role, offline, statementKey };
+  const grant: EnrolmentGrant = { v: 1, name, kiosk: kiosk.no, certificate, ca, ...duties, outlet: place };
   return { ok: true, grant, serial: issued.serial };
 }

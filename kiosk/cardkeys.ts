@@ -1,4 +1,4 @@
-/** Card keys that the hub granted, held in RAM only: a stolen disk holds none. And the kiosk's signature on a deed. */
+/** Card keys that the hub granted or a master gave, held in RAM only, and the kiosk's signature on a deed. */
 import { buildRecord, buildTmri, type Deed, proof } from '../cards/record.ts';
 import { type CardKeyGrant, cardKeyContext } from '../protocol/cardkey.ts';
 import { KEY_CACHE } from '../protocol/limits.ts';
@@ -52,6 +52,10 @@ export interface CardKeys {
   stopped(uid: string): boolean;
   /** Opens a grant and holds its key. */
   accept(grant: CardKeyGrant): Promise<Accepted>;
+  /** Holds a key that the kiosk made itself. */
+  hold(uid: string, key: CardKey): Exclude<Accepted, 'unsealed'>;
+  /** Whether this card refused neither this key nor two others: one failed try per card and key (CARDS 3.9). */
+  mayTry(uid: string, key1: Uint8Array): boolean;
   /** The card refused the key that is held. */
   refuse(uid: string): void;
   /** The record and reader id of a deed, proven with the witness key (TRUTH section 2). `beacon` is 4 bytes as hex. */
@@ -78,8 +82,19 @@ export function makeCardKeys(deps: CardKeysDeps): CardKeys {
     }
   };
   const stopped = (uid: string): boolean => (alive(refused, uid)?.keys.length ?? 0) >= TRIES;
+  const mayTry = (uid: string, key1: Uint8Array): boolean => {
+    const known = alive(refused, uid)?.keys ?? [];
+    return known.length < TRIES && !known.some((old) => Buffer.from(old).equals(key1));
+  };
+  const hold = (uid: string, key: CardKey): Exclude<Accepted, 'unsealed'> => {
+    if (!mayTry(uid, key.key1)) return 'stopped';
+    put(held, uid, { ...key, at: deps.monotonic() }, KEY_CACHE.cards);
+    return 'held';
+  };
 
   return {
+    hold,
+    mayTry,
     stopped,
     find(uid) {
       const key = alive(held, uid);
@@ -89,11 +104,7 @@ export function makeCardKeys(deps: CardKeysDeps): CardKeys {
     async accept({ uid, keyVersion, tmacKeyVersion, sealed }) {
       const box = Buffer.from(sealed, 'base64');
       const key1 = await open(deps.sealingKey, cardKeyContext(uid, keyVersion), box);
-      if (key1?.length !== KEY_BYTES) return 'unsealed';
-      const known = alive(refused, uid)?.keys ?? [];
-      if (known.length >= TRIES || known.some((key) => Buffer.from(key).equals(key1))) return 'stopped';
-      put(held, uid, { key1, keyVersion, tmacKeyVersion, at: deps.monotonic() }, KEY_CACHE.cards);
-      return 'held';
+      return key1?.length === KEY_BYTES ? hold(uid, { key1, keyVersion, tmacKeyVersion }) : 'unsealed';
     },
     refuse(uid) {
       const key = held.get(uid);

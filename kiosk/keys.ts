@@ -34,6 +34,10 @@ export interface Identity {
   readonly name: KioskName;
   readonly kiosk: KioskNo;
   readonly role: KioskRole;
+  /** Whether it may hold the debit masters. */
+  readonly offline: boolean;
+  /** Public half of the hub's key for card statements, Ed25519, 32 bytes. */
+  readonly statementKey: Uint8Array;
   readonly outlet: EnrolmentGrant['outlet'];
   /** PEM texts for TLS. */
   readonly key: string;
@@ -181,6 +185,8 @@ export function loadIdentity(dir: string): Identity {
     name: grant.name as KioskName,
     kiosk: grant.kiosk as KioskNo,
     role: grant.role,
+    offline: grant.offline,
+    statementKey: Buffer.from(grant.statementKey, 'base64'),
     outlet: grant.outlet,
     key: secrets.identity,
     certificate: grant.certificate,

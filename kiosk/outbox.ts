@@ -5,6 +5,7 @@ import { type KioskNo, type KioskSeq, NUMBER24_MAX } from '../protocol/ids.ts';
 import { rupiah, toWire } from '../protocol/money.ts';
 import type { PurchaseRequest } from '../protocol/purchase.ts';
 import type { Receipt } from '../protocol/receipt.ts';
+import type { ReloadAsked } from '../protocol/relay.ts';
 import type { Intent } from './rules/doubt.ts';
 import { resultOf } from './rules/moves.ts';
 import type { Ask, Mode, Recovered, Sealed, Unshown } from './rules/sale.ts';
@@ -94,7 +95,7 @@ export class Outbox {
   }
 
   /** Takes the next seq of this kiosk, never used before, and puts the sale on disk (TRUTH section 1). */
-  mint(amount: bigint, mode: Mode): KioskSeq {
+  mint(amount: bigint, mode: Mode | 'reload'): KioskSeq {
     return guard(() => {
       const seq = this.#db.transaction(() => {
         const { kiosk, now } = this.#settings;
@@ -111,8 +112,11 @@ export class Outbox {
     });
   }
 
-  /** Puts the intent on disk; the commit may be sent when this returns (TRUTH section 4). */
-  journal(seq: KioskSeq, intent: Intent): void {
+  /**
+   * Puts the intent on disk; the commit may be sent when this returns (TRUTH section 4). Of a tag only its UID: no more
+   * is needed to ask about its sale.
+   */
+  journal(seq: KioskSeq, intent: Intent | Pick<Intent, 'uid'>): void {
     guard(() => {
       const sql = `INSERT INTO intent VALUES (?, ?, ?, ?)
         ON CONFLICT DO UPDATE SET uid = excluded.uid, body = excluded.body`;
@@ -156,10 +160,24 @@ export class Outbox {
     guard(() => this.#run(sql, this.#settings.now(), this.#settings.kiosk, seq));
   }
 
+  /** Puts a reload's start on disk; it may leave for the hub when this returns, and is repeated to the byte. */
+  journalReload(start: ReloadAsked): void {
+    const sql = 'INSERT INTO intent VALUES (?, ?, ?, ?)';
+    guard(() => this.#run(sql, this.#settings.kiosk, start.seq, start.uid, JSON.stringify(start)));
+  }
+
+  /** Reloads whose start was journaled and that have no answer, oldest first; the till's questions are not for them. */
+  openReloads(): ReloadAsked[] {
+    const sql = `SELECT body FROM sale JOIN intent USING (kiosk, seq)
+      WHERE kiosk = ? AND state = 'open' AND mode = 'reload' ORDER BY seq`;
+    const rows = guard(() => this.#all(sql, this.#settings.kiosk)) as { body: string }[];
+    return rows.map(({ body }) => JSON.parse(body) as ReloadAsked);
+  }
+
   /** Sales without an answer, oldest first: after a restart each is asked about, and none is sent again. */
   unfinished(): Recovered[] {
     const sql = `SELECT sale.seq, amount, uid, ask FROM sale LEFT JOIN intent USING (kiosk, seq)
-      WHERE kiosk = ? AND state IN ('open', 'closed') ORDER BY seq`;
+      WHERE kiosk = ? AND state IN ('open', 'closed') AND mode <> 'reload' ORDER BY seq`;
     return guard(() => this.#all(sql, this.#settings.kiosk)).map((row) => {
       const { seq, amount, uid, ask } = row as { seq: KioskSeq; amount: number; uid: string | null; ask: Ask | null };
       return { seq, amount: rupiah(amount), uid, ask: ask ?? 'resolve' };
@@ -169,7 +187,7 @@ export class Outbox {
   /** Approved sales whose green light was not journaled, newest last, at most `limit`. */
   unshown(limit: number): Unshown[] {
     const sql = `SELECT seq, amount, body, mac FROM receipt JOIN sale USING (kiosk, seq)
-      WHERE kiosk = ? AND green IS NULL AND voided = 0 AND body ->> 'outcome' = 'approved'
+      WHERE kiosk = ? AND green IS NULL AND voided = 0 AND body ->> 'outcome' = 'approved' AND mode <> 'reload'
       ORDER BY seq DESC LIMIT ?`;
     const rows = guard(() => this.#all(sql, this.#settings.kiosk, limit)).reverse();
     return rows.flatMap((row) => {

@@ -1,22 +1,29 @@
 /** The only loop: events in, one pure step, effects out. */
 import type { CardKeyGrant } from '../protocol/cardkey.ts';
+import type { HelloAnswer } from '../protocol/hello.ts';
 import type { KioskSeq } from '../protocol/ids.ts';
 import type { Refusal } from '../protocol/refusals.ts';
+import type { Greeting } from './greeting.ts';
 import type { Link, LinkEvent } from './link.ts';
+import type { Masters } from './masters.ts';
 import { type Outbox, OutboxFault } from './outbox.ts';
 import type { Panel } from './panel.ts';
 import type { Reader, ReaderEvent } from './reader.ts';
-import { type Ask, type Effect, newTill, type Till, type TillEvent, type TimerId } from './rules/sale.ts';
+import { makeRelay, type Relay } from './relay.ts';
+import { type Ask, type Effect, newTill, type Present, type Till, type TillEvent, type TimerId } from './rules/sale.ts';
 import { view } from './rules/screens.ts';
 import { step } from './rules/till.ts';
-import { lookAt, pay, type TapDeps } from './tap.ts';
+import { lookAt, pay, type TapDeps, tellVersion } from './tap.ts';
 
 /** Everything the loop touches; the seeded world hands in its own. */
-export interface RunDeps extends Omit<TapDeps, 'reader' | 'journal'> {
+export interface RunDeps extends Omit<TapDeps, 'reader' | 'relay' | 'journal'> {
   readonly reader: Reader;
   readonly link: Link;
   readonly outbox: Outbox;
   readonly panel: Panel;
+  /** The debit masters and what they are used for; null without the `offline` grant. */
+  readonly masters: Masters | null;
+  readonly greeting: Greeting | null;
   /** Monotonic clock, milliseconds. */
   readonly monotonic: () => number;
   /** A fraction from 0 up to, but not including, 1. */
@@ -37,7 +44,8 @@ export interface Running {
 /** What a message on its way was about. */
 type Errand =
   | { readonly about: 'purchase' | Ask; readonly seq: KioskSeq }
-  | { readonly about: 'key'; readonly uid: string };
+  | { readonly about: 'key'; readonly uid: string }
+  | { readonly about: 'hello' };
 
 /** Green lights kept for cards to see; older ones are answered by the hub. */
 const UNSHOWN_MAX = 200;
@@ -63,6 +71,7 @@ export function run(deps: RunDeps): Running {
 class Loop {
   till: Till;
   readonly #deps: RunDeps;
+  readonly #relay: Relay;
   readonly #tap: TapDeps;
   readonly #queue: TillEvent[] = [];
   readonly #timers = new Map<TimerId, unknown>();
@@ -73,7 +82,8 @@ class Loop {
 
   constructor(deps: RunDeps) {
     this.#deps = deps;
-    this.#tap = { ...deps, journal: (seq, intent) => deps.outbox.journal(seq, intent) };
+    this.#relay = makeRelay(deps);
+    this.#tap = { ...deps, relay: this.#relay, journal: (seq, intent) => deps.outbox.journal(seq, intent) };
     this.till = newTill(deps.kiosk);
   }
 
@@ -90,6 +100,8 @@ class Loop {
     this.#stopped = true;
     for (const timer of this.#timers.values()) this.#deps.timers.clearTimeout(timer);
     this.#timers.clear();
+    // A conversation that nobody awaits any more must not keep its timer.
+    this.#relay.cut();
   }
 
   /** Events are taken one at a time, in order; effects may add more. */
@@ -153,7 +165,7 @@ class Loop {
         outbox.drop(effect.seq);
         break;
       case 'fetch-key':
-        this.#fetchKey(effect.uid);
+        this.#fetchKey(effect.card);
         break;
       case 'forget-key':
         this.#deps.cardKeys.refuse(effect.uid);
@@ -221,11 +233,49 @@ class Loop {
     );
   }
 
-  #fetchKey(uid: string): void {
-    const { cardKeys, link } = this.#deps;
+  #fetchKey(card: Present): void {
+    const { uid } = card;
+    const { cardKeys, greeting } = this.#deps;
+    const askHub = () => this.#askKey(card);
+    const found = () => this.#take({ type: 'card-key', uid, state: 'held' });
     if (cardKeys.stopped(uid)) this.#take({ type: 'card-key', uid, state: 'stopped' });
-    else if (cardKeys.find(uid) !== null) this.#take({ type: 'card-key', uid, state: 'held' });
-    else this.#note(link.send('cardkey', { uid }), { about: 'key', uid });
+    else if (cardKeys.find(uid) !== null) found();
+    else if (greeting === null) askHub();
+    else {
+      greeting(card).then(
+        (held) => (held ? found() : askHub()),
+        (error) => this.#fail(error),
+      );
+    }
+  }
+
+  /** Asks the hub for a card's key, of the version that the card tells. */
+  #askKey(card: Present): void {
+    const { uid } = card;
+    tellVersion(this.#tap, card).then(
+      (told) => {
+        const request = told === null ? { uid } : { uid, told };
+        this.#note(this.#deps.link.send('cardkey', request), { about: 'key', uid });
+      },
+      (error) => this.#fail(error),
+    );
+  }
+
+  /** Asks for the key of the masters on the disk, at each connect (TRUTH section 14). */
+  #hello(): void {
+    const { masters, link } = this.#deps;
+    masters?.ask().then(
+      (question) => this.#note(link.send('hello', question), { about: 'hello' }),
+      (error) => this.#fail(error),
+    );
+  }
+
+  #released(answer: HelloAnswer): void {
+    const { masters, log } = this.#deps;
+    masters?.accept(answer).then(
+      (why) => (why === null ? log('masters', 'open') : log('the masters stay closed', why)),
+      (error: Error) => log('disk fault', error.message),
+    );
   }
 
   /** Notes what a sent message was about; one that was not sent is sent again by a timer of the till. */
@@ -266,18 +316,21 @@ class Loop {
     switch (event.type) {
       case 'up':
         this.#take({ type: 'link', online: true });
+        this.#hello();
         break;
       case 'down':
         // Answers to the old connection's messages will not come: what matters is asked again.
         this.#errands.clear();
         this.#deps.log('link down', event.why);
         this.#take({ type: 'link', online: false });
+        this.#relay.cut();
         break;
       case 'hub':
       case 'beacon':
         this.#take(event);
         break;
       case 'refusal':
+        this.#relay.refused(event.replyTo, event.code);
         this.#refused(this.#done(event.replyTo), event.code, event.detail);
         break;
       case 'heard':
@@ -289,7 +342,9 @@ class Loop {
   #refused(errand: Errand | undefined, code: Refusal, detail: string): void {
     this.#deps.log(`the hub refused: ${code}`, detail);
     if (errand === undefined) return;
-    if (errand.about === 'key') this.#take({ type: 'card-key', uid: errand.uid, state: code });
+    if (errand.about === 'hello') {
+      if (code === 'not-allowed') this.#deps.masters?.forget();
+    } else if (errand.about === 'key') this.#take({ type: 'card-key', uid: errand.uid, state: code });
     else this.#take({ type: 'refused', seq: errand.seq, about: errand.about, code });
   }
 
@@ -301,6 +356,12 @@ class Loop {
         break;
       case 'cardkey':
         this.#granted(event.body);
+        break;
+      case 'relay':
+        this.#relay.heard(event.body);
+        break;
+      case 'hello':
+        this.#released(event.body);
         break;
       case 'resolve': {
         // An answer counts only for the question that was asked: of an approved sale the two questions differ.

@@ -9,9 +9,11 @@ import { holdAlone } from './alone.ts';
 import { makeCardKeys } from './cardkeys.ts';
 import { type Config, startConfig } from './config.ts';
 import { dialHub } from './dial.ts';
+import { type GreetingDeps, makeGreeting } from './greeting.ts';
 import { issue } from './issue.ts';
 import { acceptGrant, type Identity } from './keys.ts';
 import { openLink } from './link.ts';
+import { makeMasters } from './masters.ts';
 import { type Outbox, OutboxFault, openOutbox } from './outbox.ts';
 import { openTerminal, type TerminalSettings } from './panel.ts';
 import { openReader } from './reader.ts';
@@ -78,7 +80,8 @@ export function startKiosk({ dir, config, identity, terminal, log, failed }: Sta
   const link = openLink({ dial, timers, random, randomBytes, now, waiting, log }, { name, software: SOFTWARE });
   const heading = `${outlet.name} - ${outlet.cooperativeName}`;
   const panel = openTerminal({ ...terminal, heading, first: config.language });
-  const deps = { kiosk, reader, link, outbox, panel, cardKeys, monotonic, random, randomBytes, timers, log, failed };
+  const keys = { cardKeys, ...offlineKeys({ dir, identity, reader, cardKeys, log }) };
+  const deps = { kiosk, reader, link, outbox, panel, ...keys, monotonic, random, randomBytes, timers, log, failed };
   const close = async (): Promise<void> => {
     await Promise.all([link.close(), reader.close()]);
     panel.close();
@@ -93,6 +96,21 @@ export function startKiosk({ dir, config, identity, terminal, log, failed }: Sta
     running.stop();
     return close();
   };
+}
+
+/** The debit masters of a kiosk that was granted them, and the greeting of cards that they make possible. */
+function offlineKeys({
+  dir,
+  identity,
+  ...deps
+}: Pick<StartDeps, 'dir' | 'identity'> & Omit<GreetingDeps, 'masters' | 'statementKey' | 'randomBytes'>): Pick<
+  RunDeps,
+  'masters' | 'greeting'
+> {
+  const { kiosk, offline, statementKey } = identity;
+  if (!offline) return { masters: null, greeting: null };
+  const masters = makeMasters(dir, kiosk);
+  return { masters, greeting: makeGreeting({ ...deps, masters, statementKey, randomBytes }) };
 }
 
 /** Undoes what came before when the next thing cannot be opened. */

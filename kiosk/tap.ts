@@ -1,29 +1,31 @@
 /** Plays the till's conversations with a card and says what they came to. */
 
+import { KEY_NO } from '../cards/layout.ts';
 import { look } from '../cards/look.ts';
+import { keyVersion } from '../cards/opening.ts';
 import { account, type PaymentIntent } from '../cards/payment.ts';
 import { type Failure, play } from '../cards/script.ts';
 import type { KioskNo, KioskSeq } from '../protocol/ids.ts';
 import { minuteOfSlot } from '../protocol/status.ts';
 import type { CardKeys } from './cardkeys.ts';
 import { OutboxFault } from './outbox.ts';
-import type { Reader } from './reader.ts';
 import type { Intent } from './rules/doubt.ts';
-import type { CardTrouble, Effect, Looked, Paid } from './rules/sale.ts';
+import type { CardTrouble, Effect, Looked, Paid, Present } from './rules/sale.ts';
+import { payTag, type TagTapDeps } from './tagtap.ts';
 
-export interface TapDeps {
+export interface TapDeps extends TagTapDeps {
   readonly kiosk: KioskNo;
-  readonly reader: Pick<Reader, 'transmit'>;
   readonly cardKeys: CardKeys;
-  /** @throws OutboxFault; the commit is not sent then. */
-  readonly journal: (seq: KioskSeq, intent: Intent) => void;
+  /** @throws OutboxFault; the commit is not sent then, and the hub not asked about a tag. */
+  readonly journal: (seq: KioskSeq, intent: Intent | Pick<Intent, 'uid'>) => void;
   readonly randomBytes: (length: number) => Uint8Array;
 }
 
 const CHALLENGE_BYTES = 16;
 
-/** Plays the account sale. Never rejects but for bugs. */
-export async function pay(deps: TapDeps, { sale, card, slot, beacon }: Effect & { type: 'pay' }): Promise<Paid> {
+/** Plays the account sale, whichever kind of card lies there. Never rejects but for bugs. */
+export async function pay(deps: TapDeps, effect: Effect & { type: 'pay' }): Promise<Paid> {
+  const { sale, card, slot, beacon } = effect;
   const key = deps.cardKeys.find(card.uid);
   if (key === null) return { kind: 'no-key' };
   const deed = {
@@ -45,7 +47,11 @@ export async function pay(deps: TapDeps, { sale, card, slot, beacon }: Effect & 
   try {
     const script = account({ key1: key.key1, rndA, record, tmri, journal });
     const result = await play(script, (apdu) => deps.reader.transmit(card.presence, apdu));
-    return result.ok ? certified(intent, result) : failed(intent, result);
+    if (result.ok) return certified(intent, result);
+    if (result.reason !== 'not-ours') return failed(intent, result);
+    // It does not know the Light's name: a tag does not, and pays in its own way.
+    const sold = await payTag(deps, effect);
+    return 'reason' in sold ? trouble(sold) : sold;
   } catch (error) {
     if (error instanceof OutboxFault) return { kind: 'disk', why: error.message };
     throw error;
@@ -75,7 +81,14 @@ export async function lookAt(deps: TapDeps, { card }: Effect & { type: 'look' })
   return { kind: 'seen', sight: { keyVersion: key.tmacKeyVersion, tmc, tmv, records: hex(result.records) } };
 }
 
-function trouble({ reason }: Failure): CardTrouble {
+/** The version of key 1 that a card tells; null if it tells none. Never rejects but for bugs. */
+export async function tellVersion({ reader }: Pick<TapDeps, 'reader'>, { presence }: Present): Promise<number | null> {
+  const told = await play(keyVersion(KEY_NO.debit), (apdu) => reader.transmit(presence, apdu));
+  return told.ok ? told.version : null;
+}
+
+/** A conversation that ended before anything was committed, as the till names it. */
+export function trouble({ reason }: Failure): CardTrouble {
   switch (reason) {
     case 'lost':
     case 'garbled':
@@ -92,6 +105,7 @@ function trouble({ reason }: Failure): CardTrouble {
     case 'not-prepared':
     case 'in-use':
     case 'other-version':
+    case 'other-files':
       return { kind: 'refused' };
   }
 }

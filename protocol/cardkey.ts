@@ -2,7 +2,11 @@
 import { type Static, Type } from 'typebox';
 import { CardUidSchema } from './ids.ts';
 
-export const CardKeyRequest = Type.Object({ uid: CardUidSchema });
+export const CardKeyRequest = Type.Object({
+  uid: CardUidSchema,
+  /** Version of key 1 as the card tells it: between two versions, only the card knows which it took. */
+  told: Type.Optional(Type.Integer({ minimum: 0, maximum: 255 })),
+});
 export type CardKeyRequest = Static<typeof CardKeyRequest>;
 
 export const CardKeyGrant = Type.Object({

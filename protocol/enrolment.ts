@@ -5,7 +5,7 @@ import { CooperativeIdSchema, KioskNameSchema, KioskNoSchema, OutletIdSchema } f
 const VERSION = Type.Literal(1);
 const Pem = Type.String({ maxLength: 8192, pattern: '^-----BEGIN [A-Z ]+-----' });
 /** An uncompressed P-256 point: 65 bytes, base64. */
-const Point = Type.String({ pattern: '^B[A-Za-z0-9+/]{86}=$' });
+export const Point = Type.String({ pattern: '^B[A-Za-z0-9+/]{86}=$' });
 
 /** Made on the kiosk, where its private keys stay. */
 export const EnrolmentRequest = Type.Object({
@@ -32,6 +32,10 @@ export const EnrolmentGrant = Type.Object({
   certificate: Pem,
   ca: Pem,
   role: Type.Unsafe<KioskRole>(Type.Union(KIOSK_ROLES.map((role) => Type.Literal(role)))),
+  /** Whether it may hold the debit masters, sealed on its disk (TRUTH section 14). */
+  offline: Type.Boolean(),
+  /** Ed25519 public key under which the hub signs card statements: 32 bytes, base64. */
+  statementKey: Type.String({ pattern: '^[A-Za-z0-9+/]{43}=$' }),
   outlet: Type.Object({
     id: OutletIdSchema,
     name: Type.String({ minLength: 1, maxLength: 64 }),

@@ -57,6 +57,27 @@ export const refusals = {
     'Nothing was moved; officers decide.',
     'later',
   ),
+  'reload-open': row(
+    107,
+    'Isi saldo sebelumnya masih diperiksa',
+    'An earlier reload is still being checked',
+    'Let the member pay once from the account: that tap tells what became of it.',
+    'later',
+  ),
+  'reload-unreleased': row(
+    108,
+    'Isi saldo ini tidak pernah disiapkan',
+    'This reload was never prepared',
+    'Nothing was moved; call the hub operator.',
+    'never',
+  ),
+  'purse-full': row(
+    109,
+    'Melebihi isi saldo kartu terbesar',
+    'More than the card may hold',
+    'Load less, or let the member spend from the card first.',
+    'new-sale',
+  ),
   'card-unknown': row(
     201,
     'Kartu tidak terdaftar',

@@ -1,6 +1,8 @@
 /** Relay: the hub plays a card script through a kiosk, which passes bytes on and learns no key (TRUTH section 14). */
 import { type Static, Type } from 'typebox';
-import { CardUidSchema, hexSchema } from './ids.ts';
+import { CardUidSchema, hexSchema, KioskSeqSchema } from './ids.ts';
+import { SaleAmount } from './money.ts';
+import { Receipt } from './receipt.ts';
 
 /** Names one conversation with one card: random, made by the kiosk, never used twice. */
 const Talk = hexSchema(8);
@@ -13,9 +15,56 @@ const BATCH_MAX = 8;
 /** Answers of a conversation; the longest script asks less than a hundred times. */
 export const TURNS_MAX = 255;
 
+const KeyVersion = Type.Integer({ minimum: 0, maximum: 255 });
+/** Commands of a reload's batch that count in the session, which may not wrap. */
+const RELOAD_COMMANDS = 4;
+
 /** At an issuing kiosk: whatever this card needs. A prepared chip is made a member's, a card in use gets newer keys. */
 const Service = Type.Object({ deed: Type.Literal('service'), uid: CardUidSchema });
-export const RelayStart = Type.Union([Service]);
+/**
+ * At a stall: a member pays from the account with an NTAG 424, whose key 1 only the hub has (TRUTH section 14). Amount,
+ * seq and kiosk are bound here: what comes from the card later carries none. Asked again once it is decided, it is
+ * answered with the decision.
+ */
+export const TagSale = Type.Object({
+  deed: Type.Literal('tag-sale'),
+  uid: CardUidSchema,
+  seq: KioskSeqSchema,
+  amount: SaleAmount,
+  /** The card's own for key 1, not older than this conversation. */
+  challenge: hexSchema(16),
+});
+export type TagSale = Static<typeof TagSale>;
+
+/**
+ * Loads the purse of a card whose transaction the kiosk has opened with key 1 (TRUTH section 14). Repeated to the byte
+ * it asks what became of it.
+ */
+export const ReloadAsked = Type.Object({
+  deed: Type.Literal('reload'),
+  uid: CardUidSchema,
+  seq: KioskSeqSchema,
+  amount: SaleAmount,
+  /** Beacon slot under which the kiosk has marked its deed. */
+  slot: Type.Integer({ minimum: 0, maximum: 2 ** 40 }),
+  /** Versions of the card's keys, and of its counter file's key, as the hub gave them. */
+  keyVersion: KeyVersion,
+  tmacKeyVersion: KeyVersion,
+  /** File 0F as read: TMC (little-endian) ‖ TMV. */
+  before: hexSchema(12),
+  /** The last four records, oldest first. */
+  records: hexSchema(64),
+  /** The previous reader id, enciphered by the card. */
+  encTmri: hexSchema(16),
+  /** Transaction identifier and command counter of the session, which carry on under key 3. */
+  ti: hexSchema(4),
+  ctr: Type.Integer({ minimum: 0, maximum: 0xffff - RELOAD_COMMANDS }),
+  /** The card's challenge for key 3. */
+  challenge: hexSchema(16),
+});
+export type ReloadAsked = Static<typeof ReloadAsked>;
+
+export const RelayStart = Type.Union([Service, ReloadAsked, TagSale]);
 export type RelayStart = Static<typeof RelayStart>;
 
 /**
@@ -45,6 +94,7 @@ export const CARD_FAILURES = [
   'not-prepared',
   'in-use',
   'other-version',
+  'other-files',
 ] as const;
 export type CardFailure = (typeof CARD_FAILURES)[number];
 
@@ -65,6 +115,12 @@ export const RelayEnd = Type.Union([
   Type.Object({ done: Type.Literal('renewed'), number: CardNumber }),
   /** Nothing had to be done. */
   Type.Object({ done: Type.Literal('sound'), number: CardNumber }),
+  /** The sale's decision, as for every sale of the account. */
+  Type.Object({ done: Type.Literal('tag-sale'), receipt: Receipt, mac: hexSchema(16) }),
+  /** A reload's decision, or its end; voided: the money is back on the account. */
+  Type.Object({ done: Type.Literal('reload'), receipt: Receipt, mac: hexSchema(16), voided: Type.Boolean() }),
+  /** The reload's money is on its way ("sedang dicek"): the card's next tap tells where it went. */
+  Type.Object({ done: Type.Literal('unknown') }),
   Type.Object({
     done: Type.Null(),
     failure: Type.Unsafe<CardFailure>(Type.Union(CARD_FAILURES.map((name) => Type.Literal(name)))),

@@ -24,6 +24,9 @@ const AT = { uid: 1, number: 8, issuer: 28, tmac: 44, ceiling: 45, expires: 49 }
  */
 export const STATEMENT_BYTES = 53;
 
+/** Ed25519 (RFC 8032 section 5.1.6). */
+export const SIGNATURE_BYTES = 64;
+
 /** What is signed along with the statement, so that the key's signature over anything else is none over this. */
 export const STATEMENT_CONTEXT = 'simpul-1 card statement';
 

@@ -2,6 +2,7 @@
 import { type Static, Type } from 'typebox';
 import { CardKeyGrant, CardKeyRequest } from './cardkey.ts';
 import { type MessageKind, message } from './envelope.ts';
+import { HelloAnswer, HelloRequest } from './hello.ts';
 import type { KioskName } from './ids.ts';
 import { PurchaseRequest } from './purchase.ts';
 import { RefusalSchema, SealedReceipt } from './receipt.ts';
@@ -20,6 +21,7 @@ export const conversations = {
   purchase: { up: message(PurchaseRequest), dn: message(SealedReceipt), qos: 1, since: 1 },
   resolve: { up: message(ResolveRequest), dn: message(ResolveAnswer), qos: 1, since: 1 },
   cardkey: { up: message(CardKeyRequest), dn: message(CardKeyGrant), qos: 1, since: 1 },
+  hello: { up: message(HelloRequest), dn: message(HelloAnswer), qos: 1, since: 1 },
   relay: { up: message(RelayRequest), dn: message(RelayAnswer), qos: 1, since: 1 },
 } as const;
 

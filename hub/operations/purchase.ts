@@ -11,11 +11,14 @@ import type { Ledger, Posting, PostRequest } from '../store/ledger.ts';
 import type { Card, Kiosk, Registry } from '../store/registry.ts';
 import type { Vault } from '../vault.ts';
 import { NOTHING, verifyClaim } from './certificate.ts';
+import { heal } from './healing.ts';
+import type { Transit } from './transit.ts';
 
 export interface PurchaseDeps {
   readonly vault: Vault;
   readonly ledger: Pick<Ledger, 'post'>;
   readonly registry: Registry;
+  readonly transit: Transit;
   readonly alarms: Alarms;
   /** Milliseconds since 1970 UTC. */
   readonly now: () => number;
@@ -35,6 +38,8 @@ function draft(deps: PurchaseDeps, request: Request<'purchase'>): PostRequest {
   const card: Card | undefined = registry.card(body.claim.uid as CardUid);
   const outlet = registry.outlet(kiosk.outlet);
   const verified = card === undefined ? NOTHING : verifyClaim(vault, card, { kiosk, seq: body.seq }, body.claim, at);
+  // First: what this tap tells of a reload is posted before it, for the sale may need the money that comes back.
+  if (card !== undefined) heal(deps, kiosk, card, body.claim, verified, at);
   const amount = rupiah(body.amount);
   const verdict = judgePurchase({
     date: businessDate(at),

@@ -12,6 +12,10 @@ interface KindRule {
 export const accountKinds = {
   /** A member's spending balance at the home cooperative; owner = member id. */
   member: { bound: 'credit', refusal: 'insufficient-funds' },
+  /** What lies in the purse of a card, as far as it was proven; owner = card UID. */
+  purse: { bound: 'credit', refusal: 'insufficient-funds' },
+  /** A reload on its way from the member's account to the purse; owner = card UID, at most one at a time. */
+  'in-transit': { bound: 'credit', refusal: 'reload-unreleased' },
   /** An outlet's takings; owner = outlet id. */
   payout: { bound: 'credit', refusal: 'payout-short' },
   /** What this cooperative owes (positive) or is owed (negative) toward another; owner = the other's id. */

@@ -11,9 +11,11 @@ export interface Leg {
 }
 
 /** What moved the money (TRUTH section 11, last line); later kinds of work add theirs. */
-export type Authority = 'card-certificate' | 'mirror' | 'two-officers';
+export type Authority = 'card-certificate' | 'hub-relayed-session' | 'hub-session' | 'mirror' | 'rule' | 'two-officers';
 
-export type EntryKind = 'opening' | 'purchase' | 'void';
+/** `reload-release` sends money on its way to a card's purse; `reload` proves that it came, `reload-void` that not. */
+export type EntryKind = 'opening' | 'purchase' | 'void' | ReloadKind;
+export type ReloadKind = 'reload-release' | 'reload' | 'reload-void';
 
 export interface FeeShare {
   readonly to: CooperativeId;
@@ -40,6 +42,8 @@ export interface PurchaseFigures {
   readonly fee: bigint;
   /** Parts of the fee, one a cooperative; they sum to the fee. */
   readonly shares: readonly FeeShare[];
+  /** A tag proved its key to the hub; left out: the card certified the sale. */
+  readonly authority?: 'hub-relayed-session';
 }
 
 /** A member's opening balance: money that already lies at the cooperative's bank. */
@@ -49,10 +53,19 @@ export interface OpeningFigures {
   readonly amount: bigint;
 }
 
+/** A reload of a card's purse from its member's account, at any of its three steps. */
+export interface ReloadFigures {
+  readonly issuer: CooperativeId;
+  readonly member: MemberId;
+  readonly card: CardUid;
+  readonly amount: bigint;
+}
+
 /** What is to be posted. Its legs come from the table of postings and from nowhere else. */
 export type Instruction =
   | { readonly kind: 'opening'; readonly figures: OpeningFigures }
-  | { readonly kind: 'purchase'; readonly figures: PurchaseFigures };
+  | { readonly kind: 'purchase'; readonly figures: PurchaseFigures }
+  | { readonly kind: ReloadKind; readonly figures: ReloadFigures };
 
 /** Conditions judged in array order together with the entry; the bounds of accountKinds are always judged. */
 export type Guard =
@@ -60,7 +73,13 @@ export type Guard =
   | { readonly kind: 'card-active'; readonly card: CardUid }
   /** No other approved account sale of this card at this kiosk within `seconds` before the post. */
   | { readonly kind: 'pause'; readonly card: CardUid; readonly kiosk: number; readonly seconds: number }
-  /** Approved account sales of this card without PIN on this business date, this one included, stay within `max`. */
+  /** Counter `tmc` of this card's newest key version, and all above it, are still unused as far as is known. */
+  | { readonly kind: 'next'; readonly card: CardUid; readonly keyVersion: number; readonly tmc: number }
+  /** The account's balance is zero before the post: no reload of the card is on its way (TRUTH section 6). */
+  | { readonly kind: 'idle'; readonly account: Account }
+  /** The account's balance and `amount` together stay within `max`: what a purse may hold. */
+  | { readonly kind: 'room'; readonly account: Account; readonly amount: bigint; readonly max: bigint }
+  /** Sales and loads of this card without PIN on this business date, this one included, stay within `max`. */
   | { readonly kind: 'day'; readonly card: CardUid; readonly amount: bigint; readonly max: bigint }
   /** The sum of this cooperative's positions after the entry stays within its net debit cap. */
   | { readonly kind: 'cap'; readonly cooperative: CooperativeId; readonly max: bigint };

@@ -1,18 +1,40 @@
 /** Postings: THE table from a kind of transaction to its balanced legs (TRUTH section 11). */
-import { type CooperativeId, type MemberId, type OutletId, PLATFORM } from '../../protocol/ids.ts';
+import { type CardUid, type CooperativeId, type MemberId, type OutletId, PLATFORM } from '../../protocol/ids.ts';
 import { type Account, accountName } from './accounts.ts';
-import type { Entry, EntryKind, FeeShare, Instruction, Leg, OpeningFigures, PurchaseFigures } from './entries.ts';
+import type {
+  Authority,
+  Entry,
+  EntryKind,
+  FeeShare,
+  Instruction,
+  Leg,
+  OpeningFigures,
+  PurchaseFigures,
+  ReloadFigures,
+  ReloadKind,
+} from './entries.ts';
 
 interface Figures {
   readonly opening: OpeningFigures;
   readonly purchase: PurchaseFigures;
   /** The entry to undo. */
   readonly void: Entry;
+  readonly 'reload-release': ReloadFigures;
+  readonly reload: ReloadFigures;
+  readonly 'reload-void': ReloadFigures;
 }
 
 const memberOf = (cooperative: CooperativeId, owner: MemberId): Account => ({ cooperative, kind: 'member', owner });
 const payoutOf = (cooperative: CooperativeId, owner: OutletId): Account => ({ cooperative, kind: 'payout', owner });
 const incomeOf = (cooperative: CooperativeId): Account => ({ cooperative, kind: 'fee-income', owner: '-' });
+/** What lies in a card's purse. */
+export const purseOf = (cooperative: CooperativeId, owner: CardUid): Account => ({ cooperative, kind: 'purse', owner });
+/** Where the one reload of a card waits until it is proven or void. */
+export const transitOf = (cooperative: CooperativeId, owner: CardUid): Account => ({
+  cooperative,
+  kind: 'in-transit',
+  owner,
+});
 const bankOf = (cooperative: CooperativeId): Account => ({ cooperative, kind: 'bank', owner: '-' });
 const position = (books: CooperativeId, toward: CooperativeId): Account => ({
   cooperative: books,
@@ -35,6 +57,15 @@ const table: { readonly [Kind in EntryKind]: (figures: Figures[Kind]) => readonl
   ],
   purchase: (sale) => (sale.issuer === sale.acquirer ? onUs(sale) : offUs(sale)),
   void: ({ legs }) => legs.map(({ account, amount }) => ({ account, amount: -amount })),
+  'reload-release': ({ issuer, member, card, amount }) => [
+    debit(memberOf(issuer, member), amount),
+    credit(transitOf(issuer, card), amount),
+  ],
+  reload: ({ issuer, card, amount }) => [debit(transitOf(issuer, card), amount), credit(purseOf(issuer, card), amount)],
+  'reload-void': ({ issuer, member, card, amount }) => [
+    debit(transitOf(issuer, card), amount),
+    credit(memberOf(issuer, member), amount),
+  ],
 };
 
 function onUs({ issuer, member, outlet, amount, fee, shares }: PurchaseFigures): Leg[] {
@@ -77,16 +108,29 @@ function mustFit({ issuer, acquirer, amount, fee, shares }: PurchaseFigures): vo
   if (issuer === PLATFORM || acquirer === PLATFORM) throw new RangeError('the platform has no members and no outlets');
 }
 
+const reloadAuthority: Readonly<Record<ReloadKind, Authority>> = {
+  'reload-release': 'hub-session',
+  reload: 'card-certificate',
+  'reload-void': 'rule',
+};
+
 /** Makes the entry that is asked for. @throws RangeError if its figures do not fit each other. */
-export function entryOf({ kind, figures }: Instruction): Entry {
-  if (kind === 'opening') {
+export function entryOf(instruction: Instruction): Entry {
+  if (instruction.kind === 'opening') {
+    const { kind, figures } = instruction;
     const payer = memberOf(figures.cooperative, figures.member);
     return { kind, authority: 'two-officers', legs: entered(kind, figures), payer, fee: 0n, shares: [] };
   }
+  if (instruction.kind !== 'purchase') {
+    const { kind, figures } = instruction;
+    const payer = memberOf(figures.issuer, figures.member);
+    return { kind, authority: reloadAuthority[kind], legs: entered(kind, figures), payer, fee: 0n, shares: [] };
+  }
+  const { kind, figures } = instruction;
   mustFit(figures);
-  const { issuer, member, fee, shares } = figures;
+  const { issuer, member, fee, shares, authority = 'card-certificate' } = figures;
   const payer = memberOf(issuer, member);
-  return { kind, authority: 'card-certificate', legs: entered(kind, figures), payer, fee, shares };
+  return { kind, authority, legs: entered(kind, figures), payer, fee, shares };
 }
 
 /** The mirror of an entry: every leg back, in the same order, the fee given back with it. */

@@ -6,7 +6,9 @@ import type { CardStatus } from '../rules/lifecycle.ts';
 
 /**
  * Names one decision for ever. Origins below 2^24 are kiosk numbers; origin 2^24 + kiosk number holds the voids of that
- * kiosk's sales under the same seq; 2^25 is the hub itself (opening balances).
+ * kiosk's sales under the same seq; 2^25 is the hub itself (opening balances). A kiosk's reloads have origins of their
+ * own, so that closing an account sale never touches one (TRUTH section 1): 2^25 + kiosk number holds their releases,
+ * 3 · 2^24 + kiosk number what became of each, under the same seq. Kiosk numbers start at 1.
  */
 export interface DecisionKey {
   readonly origin: number;
@@ -16,6 +18,8 @@ export interface DecisionKey {
 
 export const VOID_ORIGIN = 2 ** 24;
 export const HUB_ORIGIN = 2 ** 25;
+export const RELEASE_ORIGIN = 2 ** 25;
+export const RELOAD_ORIGIN = 3 * 2 ** 24;
 
 /** Asks for one decision. */
 export interface PostRequest {
@@ -62,6 +66,29 @@ export interface LedgerCard {
   readonly keyVersion: number;
   /** Highest counter seen; 4 after personalising. */
   readonly tmc: number;
+}
+
+/** A reload that was released and has no end yet: its money waits in transit. */
+export interface OpenReload {
+  /** The release's key: RELEASE_ORIGIN + kiosk number, and the kiosk's seq. */
+  readonly key: DecisionKey;
+  readonly card: CardUid;
+  readonly issuer: CooperativeId;
+  readonly amount: bigint;
+  /** Hub time of the release, milliseconds since 1970 UTC. */
+  readonly at: number;
+  /** As it was posted with the release. */
+  readonly evidence: Uint8Array | null;
+  /** Slots of this card that claims decided since the release have filled, in no order. */
+  readonly filled: readonly Pick<Slot, 'keyVersion' | 'tmc'>[];
+}
+
+/** What stands under a key. */
+export interface Standing {
+  /** JSON text of the Receipt. */
+  readonly receipt: string;
+  /** null where no entry was posted. */
+  readonly kind: EntryKind | null;
 }
 
 export interface Line {
@@ -119,6 +146,10 @@ export interface Ledger {
   balances(accounts: readonly Account[]): Promise<readonly bigint[]>;
   /** Newest first, walking the account's chain from `after` (a line id) or from its head (null). */
   lines(account: Account, after: number | null, limit: number): Promise<readonly Line[]>;
+  /** What stands under a key, or null: asks, and decides nothing. */
+  standing(key: DecisionKey): Promise<Standing | null>;
+  /** Every open reload; reads all accounts and decisions since the oldest: meant for the start of a hub. */
+  openReloads(): Promise<readonly OpenReload[]>;
   trialBalance(): Promise<TrialBalance>;
   close(): Promise<void>;
 }

@@ -69,6 +69,7 @@ export interface Registry extends CardStock {
   cooperatives(): readonly Cooperative[];
   cooperative(id: CooperativeId): Cooperative | undefined;
   member(id: MemberId): Member | undefined;
+  cards(): readonly Card[];
   card(uid: CardUid): Card | undefined;
   cardByNumber(number: string): Card | undefined;
   /** Every card a member ever had. */
@@ -81,7 +82,7 @@ export interface Registry extends CardStock {
   tariffs(): readonly Tariff[];
   putCooperative(cooperative: Cooperative): void;
   putMember(member: Member): void;
-  /** @throws RangeError if the card's status cannot follow the one it had. */
+  /** @throws RangeError if its status cannot follow the one it had, Error if another process has just changed that. */
   putCard(card: Card): void;
   /** Cards whose status or counter key the ledger was not told of yet. */
   untold(): readonly Card[];

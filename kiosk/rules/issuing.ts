@@ -5,7 +5,7 @@ import type { Checked, RelayBreak, Relayed } from './relayed.ts';
 import { type PanelKey, type Present, READER_STARTING } from './sale.ts';
 
 /** What the hub did for a card. */
-export type Served = Exclude<RelayEnd, { readonly done: null }>;
+export type Served = Extract<RelayEnd, { readonly done: 'personalise' | 'renewed' | 'sound' }>;
 
 /** Why nothing was done for a card. */
 export type Trouble =
@@ -166,5 +166,7 @@ function relayed(state: Issuing, { presence, relayed }: IssueEvent & { type: 're
   if (relayed.kind !== 'ended') return fail(state, card, { by: 'line', why: relayed.kind });
   const { end } = relayed;
   if (end.done === null) return fail(state, card, { by: 'card', why: end.failure, at: end.at });
+  // The end of another deed answers nothing that was asked here.
+  if (!('number' in end)) return fail(state, card, { by: 'line', why: 'silent' });
   return to(state, { name: 'done', card, served: end }, log(`card served: ${end.done}`, card, end.number));
 }

@@ -3,8 +3,9 @@ import { createPublicKey, randomBytes, verify } from 'node:crypto';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { TMAC_KEY_NO } from '../../cards/diversify.ts';
+import { MAKER_KEYS } from '../../cards/originality.ts';
 import { type CardResult, prepareCard } from '../../hub/preparecards.ts';
-import { type CardUid, HUB_KIOSK_NO, type MemberId, PLATFORM } from '../../protocol/ids.ts';
+import { type CardUid, type CooperativeId, HUB_KIOSK_NO, type MemberId, PLATFORM } from '../../protocol/ids.ts';
 import { readStatement, STATEMENT_BYTES, STATEMENT_CONTEXT } from '../../protocol/statement.ts';
 import { minuteOfSlot } from '../../protocol/status.ts';
 import { chipFromBox } from '../hub/chips.ts';
@@ -18,7 +19,7 @@ import { type HubProcess, hubProcess, steadyPort } from '../town/hubprocess.ts';
 import { enrolIssuing } from '../town/issuing.ts';
 import { ENDED, type KioskProcess, kioskProcess } from '../town/kioskprocess.ts';
 import { ledgerFile } from '../town/ledgerfile.ts';
-import { makeMaker } from '../town/maker.ts';
+import { falseMaker } from '../town/maker.ts';
 import { openPool, type Pcscd, type Pool } from '../town/pcscd.ts';
 import { prepareOne } from '../town/prepareprocess.ts';
 import { makePlace, openOffice, type Place, removePlace } from '../town/town.ts';
@@ -39,29 +40,34 @@ const HUB_KILLS = 4;
 const SURE = 12;
 /** Tries until a card must be ready once nothing befalls it any more but the hub's own deaths. */
 const TRIES = 12;
-const MEMBERS = ['ps-0001', 'ps-0002', 'ak-0001', 'tx-0001', 'tk-0001', 'sp-0001', 'kd-0001'] as const;
+const ISSUERS = ['pasar', 'angkot', 'taksi', 'toko', 'kud'] as const;
+const memberOf = (at: number) => `fleet-${at}` as MemberId;
 
 let place: Place;
 let hub: HubProcess;
 let office: ReturnType<typeof openOffice>;
 let pool: Pool;
-const maker = makeMaker();
+const maker = falseMaker(1);
 const slot = openEmulatedSlot();
 
 beforeAll(async () => {
   place = await makePlace(undefined, await steadyPort());
   office = openOffice(place);
   hub = hubProcess(place);
-  [pool] = await Promise.all([openPool(KIOSKS), hub.start()]);
   const { registry } = office;
+  for (let at = 0; at < CARDS; at += 1) {
+    const cooperative = (ISSUERS[at % ISSUERS.length] ?? 'pasar') as CooperativeId;
+    registry.putMember({ id: memberOf(at), cooperative, name: `Anggota ${at}` });
+  }
   registry.placeOrders(
     Array.from({ length: CARDS }, (_, at) => ({
       number: `9360${String(at).padStart(12, '0')}`,
-      member: MEMBERS[at % MEMBERS.length] as MemberId,
+      member: memberOf(at),
       batch: 'fleet',
       at: Date.now(),
     })),
   );
+  [pool] = await Promise.all([openPool(KIOSKS), hub.start()]);
 });
 afterAll(async () => {
   await hub?.kill();
@@ -128,7 +134,8 @@ async function prepareOnce(card: FleetCard, trouble?: Trouble): Promise<CardResu
   reader.insert(trouble);
   const keyring = (uid: CardUid) => vault.keyring(PLATFORM, uid);
   const newest = vault.versions().keyVersion;
-  const deps = { registry, keyring, newest, now: Date.now, random: randomBytes, makerKey: maker.publicKey };
+  const makers = { ...MAKER_KEYS, light: maker.publicKey };
+  const deps = { registry, keyring, newest, now: Date.now, random: randomBytes, makers };
   const told = await prepareCard(deps, { uid: card.uid }, reader.transmit);
   reader.remove();
   return told;

@@ -10,8 +10,8 @@ import { openPcscd, type Pcscd } from '../town/pcscd.ts';
 import { type DelayProxy, openProxy } from '../town/proxy.ts';
 import { enrolKiosk, issueCard, makePlace, openOffice, type Place, removePlace } from '../town/town.ts';
 
-/** The commit's number among the commands of a sale. */
-const COMMIT = 8;
+/** The commit's number among the commands of a sale to a card not met before, which first tells its key version. */
+const COMMIT = 10;
 const AMOUNT = 20_000n;
 /** On the kiosk's screen, in its first language. */
 const CHECKING = 'Sedang dicek';

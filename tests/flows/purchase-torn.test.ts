@@ -16,8 +16,8 @@ import { type LedgerFile, ledgerFile } from '../town/ledgerfile.ts';
 import { openPool, type Pool } from '../town/pcscd.ts';
 import { enrolKiosk, issueCard, makePlace, openOffice, type Place, removePlace } from '../town/town.ts';
 
-/** The commit's number among the commands of a sale. */
-const COMMIT = 8;
+/** The commit's number among the commands of a sale to a card not met before, which first tells its key version. */
+const COMMIT = 10;
 /** Counter of a card that was personalised and never paid. */
 const FRESH = 4;
 const AMOUNT = 20_000n;

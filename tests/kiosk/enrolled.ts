@@ -39,7 +39,8 @@ export async function makeTown(port: number, madeAt = Date.now()): Promise<Town>
       if (!issued.ok) throw new Error(issued.fault);
       const outlet = { id: 'lapak-1', name: 'Lapak Bu Sri', cooperative: 'pasar', cooperativeName: 'Koperasi Pasar' };
       const { certificate } = issued;
-      return { v: 1, name: request.name, kiosk: 7, certificate, ca, role: 'stall', outlet, ...changes };
+      const duties = { role: 'stall', offline: false, statementKey: Buffer.alloc(32).toString('base64') } as const;
+      return { v: 1, name: request.name, kiosk: 7, certificate, ca, ...duties, outlet, ...changes };
     },
   };
 }

@@ -146,6 +146,8 @@ export class Stall {
       outbox: this.#outbox,
       panel: this.#makePanel(),
       cardKeys: makeCardKeys({ monotonic, sealingKey: sealing.privateKey, witness: WITNESS }),
+      masters: null,
+      greeting: null,
       monotonic,
       random: () => 0,
       randomBytes,

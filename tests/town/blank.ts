@@ -42,12 +42,13 @@ export function blankMemory(
   { uid, signature, failureLimit = FAILURE_LIMIT }: BlankCard,
   dfName: Uint8Array,
   held: Map<number, CardFile>,
+  keys = KEYS,
 ): CardMemory {
   return {
     uid,
     signature: signature ?? new Uint8Array(56),
     dfName,
-    keys: Array.from({ length: KEYS }, () => ({ key: new Uint8Array(16), version: 0 })),
+    keys: Array.from({ length: keys }, () => ({ key: new Uint8Array(16), version: 0 })),
     files: held,
     failures: 0,
     failureLimit,

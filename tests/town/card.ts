@@ -7,7 +7,7 @@ import { type CardMemory, type CardMode, permit, tmacFile } from './cardfiles.ts
 import { settingsCommands } from './cardsettings.ts';
 
 export interface Card {
-  /** What lies in the card's memory; tests read it, and prepare it. */
+  /** What lies in the memory of the card, or of its selected application; tests read it, and prepare it. */
   readonly memory: CardMemory;
   /** Executes one command APDU. */
   process(apdu: Uint8Array): Uint8Array;
@@ -40,13 +40,16 @@ interface Processor extends Core {
  * @param random gives the card's challenges and transaction identifiers
  */
 export function createCard(memory: CardMemory, random: (length: number) => Uint8Array, profile = LIGHT): Card {
-  const made: Core = { memory, random, live: asleep() };
+  const made: Core = { memory, random, live: asleep(profile.awake) };
   const core: Processor = Object.assign(made, { profile, commands: profile.commands(made) });
   return {
-    memory,
+    get memory() {
+      return core.memory;
+    },
     process: (apdu) => processApdu(core, apdu),
     reset: () => {
-      core.live = asleep();
+      core.memory = memory;
+      core.live = asleep(profile.awake);
     },
   };
 }
@@ -82,6 +85,8 @@ function selectFile(core: Core, apdu: Uint8Array): Uint8Array {
 }
 
 function nativeCommand(core: Processor, ins: number, data: Uint8Array): Uint8Array {
+  const answered = core.profile.before?.(core, ins, data) ?? null;
+  if (answered !== null) return answered;
   const { challenge: pending, frames } = core.live;
   if (ins === 0xaf) return pending !== null ? prove(core, data) : nextFrame(core, data);
   if (pending !== null || frames !== null) return refuse(core, STATUS.aborted);
@@ -124,8 +129,10 @@ function protection({ live, memory, profile }: Processor, command: CardCommand, 
   const { guard } = command;
   const { session } = live;
   if (guard === 'plain' || guard === 'mac' || guard === 'full') {
-    if (session === null) return command.session ? STATUS.authentication : 'plain';
-    return session.keyNo === 0 ? guard : (command.otherKey ?? guard);
+    const needed = typeof command.session === 'function' ? command.session(memory) : command.session === true;
+    const known = session !== null || (live.legacy !== null && live.legacy.key !== null);
+    if (session === null) return needed && !known ? STATUS.authentication : 'plain';
+    return session.keyNo === 0 || !needed ? guard : (command.otherKey ?? guard);
   }
   const file = guard === 'reader id' ? tmacFile(memory) : memory.files.get(header[0] ?? 0);
   if (file === null || file === undefined) return STATUS.noFile;

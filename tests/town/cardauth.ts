@@ -18,8 +18,8 @@ export function challenge(core: Core, first: boolean, data: Uint8Array): Uint8Ar
   if (key === undefined) return refuse(core, STATUS.noKey);
   const locked = lockedOut(memory, key);
   if (locked !== null) return refuse(core, locked);
-  // A card that went over to LRP speaks no AES any more; its error byte is assumed.
-  if (memory.lrp === true) return refuse(core, STATUS.authentication);
+  // A card that went over to LRP speaks no AES any more, a DES key never did; the error byte is assumed.
+  if (memory.lrp === true || key.des === true) return refuse(core, STATUS.authentication);
   const rndB = core.random(16);
   const capabilities = concat(data.subarray(2), new Uint8Array(CAPABILITIES)).slice(0, CAPABILITIES);
   // First begins anew; NonFirst keeps the open transaction, which is assumed (CARDS section 3.2).

@@ -19,8 +19,8 @@ export interface CardCommand {
   readonly data: number | 'range' | 'any';
   /** Protection in a session, or what must be permitted on the file named by the first header byte. */
   readonly guard: CardMode | Deed;
-  /** Whether it needs a session. */
-  readonly session?: true;
+  /** Whether it needs a session: always, or by the settings of what is selected. */
+  readonly session?: true | ((memory: CardMemory) => boolean);
   /** Where only key 0's session will do: the second status byte for every other session. */
   readonly otherKey?: number;
   /** Second status byte of success, if it is not 00. */
@@ -44,28 +44,35 @@ const fileOf = (place: Workplace, header: Uint8Array): CardFile | undefined => p
 
 function readData(place: Workplace, header: Uint8Array): Uint8Array | number {
   const file = fileOf(place, header);
-  if (file?.kind !== 'standard' && file?.kind !== 'tmac') return PERMISSION_DENIED;
+  if (file?.kind !== 'standard' && file?.kind !== 'backup' && file?.kind !== 'tmac') return PERMISSION_DENIED;
   const content = file.kind === 'tmac' ? concat(lsb(file.tmc, 4), file.tmv) : file.content;
   const from = first3(header);
   const length = second3(header) === 0 ? content.length - from : second3(header);
   if (length <= 0 || from + length > content.length) return BOUNDARY;
   const data = content.slice(from, from + length);
   // Reading the TMAC file itself leaves no trace in the certificate.
-  if (file.kind === 'standard') {
+  if (file.kind !== 'tmac') {
     cover(place.transaction, concat([0xad], header.subarray(0, 4), lsb(length, 3), new Uint8Array(8)), data);
   }
   return data;
 }
 
-/** Written at once, whatever becomes of the transaction; the certificate covers it all the same. */
+/**
+ * A standard file is written at once, whatever becomes of the transaction; the certificate covers it all the same. A
+ * backup file waits for the commit.
+ */
 function writeData(place: Workplace, header: Uint8Array, data: Uint8Array): Uint8Array | number {
   const file = fileOf(place, header);
-  if (file?.kind !== 'standard') return PERMISSION_DENIED;
+  if (file?.kind !== 'standard' && file?.kind !== 'backup') return PERMISSION_DENIED;
+  if (file.kind === 'backup' && plainChange(place)) return PERMISSION_DENIED;
   const from = first3(header);
   if (data.length === 0 || from + data.length > file.content.length) return BOUNDARY;
-  const content = file.content.slice();
+  const { backups } = place.transaction;
+  const no = header[0] ?? 0;
+  const content = (backups.get(no) ?? file.content).slice();
   content.set(data, from);
-  file.content = content;
+  if (file.kind === 'backup') backups.set(no, content);
+  else file.content = content;
   cover(place.transaction, concat([0x8d], header, new Uint8Array(8)), data);
   return DONE;
 }

@@ -13,6 +13,17 @@ interface Challenge {
   readonly carried: CardSession | null;
 }
 
+/** How cards of before AES know their reader (DESFire only, under the factory's DES key). */
+export interface LegacySession {
+  readonly scheme: 'native' | 'iso';
+  /** The card's challenge, in plain. */
+  readonly rndB: Uint8Array;
+  /** Last block of ciphertext, which the next one is chained to. */
+  readonly chain: Uint8Array;
+  /** The session's DES key, or null until the reader has proven itself. */
+  readonly key: Uint8Array | null;
+}
+
 /** Gone when the card leaves the field. */
 interface Live {
   /** Whether the application is selected. */
@@ -28,6 +39,8 @@ interface Live {
   /** Rest of an answer that comes in several frames. */
   frames: { readonly sent: Uint8Array; readonly rest: readonly Uint8Array[] } | null;
   transaction: Transaction;
+  /** A session of the kind before AES, or one that is beginning. */
+  legacy: LegacySession | null;
 }
 
 /** What one kind of card does in its own way. */
@@ -40,10 +53,15 @@ export interface Profile {
   readonly made: readonly [hardware: Uint8Array, software: Uint8Array, production: Uint8Array];
   /** Second status byte where another key would have been the right one. */
   readonly wrongKey: number;
+  /** Whether something is selected as soon as the card wakes. */
+  readonly awake?: true;
+  /** Commands of class 90 that are answered before all others are looked at; null for what it leaves to them. */
+  readonly before?: (core: Core, ins: number, data: Uint8Array) => Uint8Array | null;
 }
 
 export interface Core {
-  readonly memory: CardMemory;
+  /** Of what is selected, where a card has several. */
+  memory: CardMemory;
   readonly random: (length: number) => Uint8Array;
   live: Live;
 }
@@ -67,9 +85,9 @@ export const STATUS = {
 
 export const MAC_LENGTH = 8;
 
-export function asleep(): Live {
-  const open = { session: null, challenge: null, frames: null, transaction: emptyTransaction() };
-  return { selected: false, file: null, reading: null, nuid: null, ...open };
+export function asleep(selected = false): Live {
+  const open = { session: null, legacy: null, challenge: null, frames: null, transaction: emptyTransaction() };
+  return { selected, file: null, reading: null, nuid: null, ...open };
 }
 
 /** An answer and its second status byte. */

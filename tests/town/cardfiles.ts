@@ -17,6 +17,11 @@ export interface StandardFile extends Guarded {
   /** How often it was read since that was switched on. */
   readCtr?: number;
 }
+/** Written only by a commit (DESFire EV2 and EV3). */
+export interface BackupFile extends Guarded {
+  readonly kind: 'backup';
+  content: Uint8Array;
+}
 export interface ValueFile extends Guarded {
   readonly kind: 'value';
   lower: number;
@@ -39,13 +44,15 @@ export interface TmacFile extends Guarded {
   tmv: Uint8Array;
   tmriPrev: Uint8Array;
 }
-export type CardFile = StandardFile | ValueFile | CyclicFile | TmacFile;
+export type CardFile = StandardFile | BackupFile | ValueFile | CyclicFile | TmacFile;
 
 export interface CardKey {
   key: Uint8Array;
   version: number;
   /** Failed authentications in all, less what was forgiven. */
   failures?: number;
+  /** Whether it is a DES key, eight bytes twice: such a key opens no AES session. */
+  readonly des?: true;
 }
 
 /** Everything that survives when the card leaves the field. */
@@ -66,6 +73,10 @@ export interface CardMemory {
   randomId?: boolean;
   /** Whether the card left AES for LRP. */
   lrp?: boolean;
+  /** The key settings of a DESFire's master level or application, which no other card has. */
+  keySettings?: number;
+  /** Whether files of this application may have ISO file ids. */
+  readonly isoFileIds?: boolean;
 }
 
 export type Deed = 'read' | 'write' | 'take' | 'add' | 'reader id' | 'change' | 'counter';
@@ -112,7 +123,7 @@ export const tmacFile = (memory: CardMemory): TmacFile | null => {
   return file?.kind === 'tmac' ? file : null;
 };
 
-const typeBytes = { standard: 0x00, value: 0x02, cyclic: 0x04, tmac: 0x05 } as const;
+const typeBytes = { standard: 0x00, backup: 0x01, value: 0x02, cyclic: 0x04, tmac: 0x05 } as const;
 const modeBytes = { plain: 0x00, mac: 0x01, full: 0x03 } as const;
 /** FileOption's bit for Secure Dynamic Messaging. */
 export const SDM_ON = 0x40;
@@ -125,6 +136,8 @@ export function settingsOf(file: CardFile): Uint8Array {
   switch (file.kind) {
     case 'standard':
       return concat(common, lsb(file.content.length, 3), sdm?.wire ?? []);
+    case 'backup':
+      return concat(common, lsb(file.content.length, 3));
     case 'value':
       return concat(common, lsb(file.lower, 4), lsb(file.upper, 4), new Uint8Array(5));
     case 'cyclic':

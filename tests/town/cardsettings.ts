@@ -32,7 +32,7 @@ const VALUE_FILE_OPTION = 0x09;
 const NEVER = 0x0f;
 
 /** CRC-32, reflected, without the last inversion (CARDS section 3.7). */
-function checksum(data: Uint8Array): Uint8Array {
+export function checksum(data: Uint8Array): Uint8Array {
   let sum = 0xffffffff;
   for (const byte of data) {
     sum ^= byte;
@@ -78,7 +78,7 @@ function changeFileSettings({ memory }: Workplace, header: Uint8Array, data: Uin
 }
 
 /** The certificate's input exists only as long as its file does, which is assumed: no note says what becomes of it. */
-function forgetCertificate(place: Workplace): void {
+export function forgetCertificate(place: Workplace): void {
   place.transaction.tmi = new Uint8Array();
   place.transaction.tmri = null;
 }

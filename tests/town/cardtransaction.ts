@@ -12,12 +12,15 @@ export interface Transaction {
   remembers: boolean;
   /** Value files as they will be. */
   readonly values: Map<number, number>;
+  /** Backup files as they will be. */
+  readonly backups: Map<number, Uint8Array>;
   /** Record files' next record. */
   readonly records: Map<number, Uint8Array>;
 }
 
 export function emptyTransaction(): Transaction {
-  return { tmi: new Uint8Array(), tmri: null, remembers: false, values: new Map(), records: new Map() };
+  const waiting = { values: new Map(), backups: new Map(), records: new Map() };
+  return { tmi: new Uint8Array(), tmri: null, remembers: false, ...waiting };
 }
 
 const filled = (bytes: Uint8Array): Uint8Array => concat(bytes, new Uint8Array((16 - (bytes.length % 16)) % 16));
@@ -51,19 +54,24 @@ const PARAMETER = 0x9e;
 const NO_CHANGES = 0x0c;
 
 /**
- * All or nothing, in one go: value, record, counter, certificate and previous reader id.
+ * All or nothing, in one go: value, backup, record, counter, certificate and previous reader id.
  * @returns TMC ‖ TMV, nothing if it was not asked for, or an error byte
  */
 export function commit(memory: CardMemory, transaction: Transaction, certify: boolean): Uint8Array | number {
   const file = tmacFile(memory);
   if (file === null && certify) return PARAMETER;
-  if (file === null && transaction.values.size + transaction.records.size === 0) return NO_CHANGES;
+  const { values, backups, records } = transaction;
+  if (file === null && values.size + backups.size + records.size === 0) return NO_CHANGES;
   if (file !== null && demandsReader(file) && transaction.tmri === null) return PERMISSION_DENIED;
-  for (const [no, value] of transaction.values) {
+  for (const [no, value] of values) {
     const target = memory.files.get(no);
     if (target?.kind === 'value') target.value = value;
   }
-  for (const [no, record] of transaction.records) {
+  for (const [no, content] of backups) {
+    const target = memory.files.get(no);
+    if (target?.kind === 'backup') target.content = content;
+  }
+  for (const [no, record] of records) {
     const target = memory.files.get(no);
     if (target?.kind === 'cyclic') target.records = [...target.records, record].slice(1 - target.slots);
   }

@@ -1,6 +1,7 @@
 /** One blank card, and one ready card with known keys, for tests that need any card. */
 import { type BlankCard, blankCard } from './blank.ts';
 import type { Card } from './card.ts';
+import { type BlankDesfire, blankDesfire, type DesfireCard } from './desfire.ts';
 import { blankNtag } from './ntag.ts';
 import { type ReadyCard, readyCard } from './ready.ts';
 
@@ -43,4 +44,8 @@ export function anyBlankCard(change: Partial<BlankCard> = {}): Card {
 
 export function anyNtag(change: Partial<BlankCard> = {}): Card {
   return blankNtag({ uid: UID, random: countingRandom(), ...change });
+}
+
+export function anyDesfire(change: Partial<BlankDesfire> = {}): DesfireCard {
+  return blankDesfire({ uid: UID, generation: 'EV3', random: countingRandom(), ...change });
 }

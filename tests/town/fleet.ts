@@ -8,7 +8,7 @@ import { hexUid } from './cardstock.ts';
 import type { Chance } from './chance.ts';
 import { type CountedCard, counted } from './counted.ts';
 import type { Trouble } from './field.ts';
-import { type Maker, newUid } from './maker.ts';
+import type { Maker } from './maker.ts';
 
 export type Tear = NonNullable<Trouble['tear']>;
 
@@ -49,7 +49,7 @@ export class FleetCard {
 
 /** A blank chip with a UID of its own and this maker's signature over it. */
 export function chipOf(maker: Maker, told: () => void): FleetCard {
-  const uid = newUid();
+  const uid = Uint8Array.of(0x04, ...randomBytes(6));
   return new FleetCard(blankCard({ uid, signature: maker.sign(uid), random: randomBytes }), told);
 }
 

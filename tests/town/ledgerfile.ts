@@ -59,7 +59,8 @@ export function ledgerFile({ directory }: Place): LedgerFile {
         const found = row.get(keyNumber({ origin: kiosk, seq })) as Row | undefined;
         if (found === undefined) return null;
         const { legs, ...decided } = found;
-        const mirror = row.get(keyNumber({ origin: VOID_ORIGIN + kiosk, seq }));
+        // Only sales have one.
+        const mirror = kiosk < VOID_ORIGIN ? row.get(keyNumber({ origin: VOID_ORIGIN + kiosk, seq })) : undefined;
         return { ...decided, entry: legs > 0, voided: mirror !== undefined };
       }),
     balance: ({ cooperative, kind, owner }) =>

@@ -1,51 +1,48 @@
-/** A maker of chips, with a key of its own in place of the real one's: signs UIDs as CARDS section 9 says. */
-import { createECDH, randomBytes } from 'node:crypto';
+/** A false maker of DESFire EV2 and EV3: signs UIDs under a key of its own, for no real signature is published. */
+import { createECDH } from 'node:crypto';
+
+/** Order of secp224r1 (SEC 2, 2.6.2). */
+const ORDER = BigInt('0xffffffffffffffffffffffffffff16a2e0b8f03e13dd29455c5c2a3d');
+const BYTES = 28;
 
 export interface Maker {
   /** Uncompressed point as hex. */
   readonly publicKey: string;
-  /** r ‖ s, 56 bytes: ECDSA over secp224r1 with the UID itself as the digest. */
+  /** @returns r ‖ s, 56 bytes, over the UID itself (CARDS section 9). */
   sign(uid: Uint8Array): Uint8Array;
 }
 
-const CURVE = 'secp224r1';
-/** Order of its group (SEC 2). */
-const N = 0xffffffffffffffffffffffffffff16a2e0b8f03e13dd29455c5c2a3dn;
-const BYTES = 28;
+const number = (bytes: Uint8Array): bigint => BigInt(`0x${Buffer.from(bytes).toString('hex')}`);
+const wide = (value: bigint): Buffer => Buffer.from(value.toString(16).padStart(2 * BYTES, '0'), 'hex');
 
-const number = (bytes: Uint8Array) => BigInt(`0x${Buffer.from(bytes).toString('hex')}`);
-const spelled = (value: bigint) => Buffer.from(value.toString(16).padStart(2 * BYTES, '0'), 'hex');
-const mod = (value: bigint) => ((value % N) + N) % N;
+/** The point that a secret number leads to. */
+function point(secret: Uint8Array): Buffer {
+  const curve = createECDH('secp224r1');
+  curve.setPrivateKey(secret);
+  return curve.getPublicKey();
+}
 
-/** Euclid's algorithm, extended. */
+/** By Fermat, the order being a prime. */
 function inverse(value: bigint): bigint {
-  let [a, b, x, y] = [mod(value), N, 1n, 0n];
-  while (a > 1n) {
-    const q = b / a;
-    [a, b, x, y] = [b % a, a, y - q * x, x];
+  let [power, base] = [1n, value % ORDER];
+  for (let rest = ORDER - 2n; rest > 0n; rest >>= 1n) {
+    if (rest & 1n) power = (power * base) % ORDER;
+    base = (base * base) % ORDER;
   }
-  return mod(x);
+  return power;
 }
 
-/** A secret number and its point, x ‖ y behind one byte. */
-function pair(): { readonly secret: bigint; readonly point: Buffer } {
-  const curve = createECDH(CURVE);
-  const point = curve.generateKeys();
-  return { secret: number(curve.getPrivateKey()), point };
-}
-
-export function makeMaker(): Maker {
-  const { secret, point } = pair();
+/** @param seed tells makers apart, 1 to 127 */
+export function falseMaker(seed: number): Maker {
+  const secret = new Uint8Array(BYTES).fill(seed);
   return {
-    publicKey: point.toString('hex'),
+    publicKey: point(secret).toString('hex'),
     sign(uid) {
-      const once = pair();
-      const r = mod(number(once.point.subarray(1, 1 + BYTES)));
-      const s = mod(inverse(once.secret) * (number(uid) + r * secret));
-      return Uint8Array.from(Buffer.concat([spelled(r), spelled(s)]));
+      // One nonce for all: this maker has no secrets.
+      const nonce = new Uint8Array(BYTES).fill(0x5a);
+      const r = number(point(nonce).subarray(1, 1 + BYTES)) % ORDER;
+      const s = (inverse(number(nonce)) * (number(uid) + r * number(secret))) % ORDER;
+      return Uint8Array.from(Buffer.concat([wide(r), wide(s)]));
     },
   };
 }
-
-/** A UID that no chip of this run has yet, as this maker numbers them. */
-export const newUid = (): Uint8Array => Uint8Array.of(0x04, ...randomBytes(6));

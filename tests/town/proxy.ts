@@ -13,6 +13,10 @@ export interface DelayProxy {
   hold(way: Way): void;
   /** Bytes that wait here. */
   held(way: Way): number;
+  /** From now on what is said arrives so many milliseconds later, each way, in the order in which it was said. */
+  delay(ms: number): void;
+  /** Ends every connection; what waits here is lost. */
+  cut(): void;
   /** Passes on what waits, and everything after it. */
   release(): void;
   close(): Promise<void>;
@@ -32,6 +36,7 @@ const REDIAL_MS = 20;
 /** Opens a proxy to this port of the loopback. While no hub is there a kiosk is let in and waits for its return. */
 export async function openProxy(hubPort: number): Promise<DelayProxy> {
   const held = new Set<Way>();
+  let delayMs = 0;
   const pipes = new Set<Pipe>();
   const sockets = new Set<Socket>();
   let closed = false;
@@ -39,10 +44,12 @@ export async function openProxy(hubPort: number): Promise<DelayProxy> {
   function join(way: Way, from: Socket, to: Socket): void {
     const pipe: Pipe = { way, to, waiting: [] };
     pipes.add(pipe);
-    from.on('data', (chunk: Buffer) => {
+    const pass = (chunk: Buffer) => {
       if (held.has(way)) pipe.waiting.push(chunk);
       else to.write(chunk);
-    });
+    };
+    // Timers of one length fire in the order in which they were set.
+    from.on('data', (chunk: Buffer) => (delayMs > 0 ? setTimeout(pass, delayMs, chunk) : pass(chunk)));
     // Whatever ended one side, the other sees the connection close.
     from.on('close', () => {
       pipes.delete(pipe);
@@ -82,7 +89,13 @@ export async function openProxy(hubPort: number): Promise<DelayProxy> {
   await once(server, 'listening');
   return {
     port: (server.address() as AddressInfo).port,
+    delay: (ms) => {
+      delayMs = ms;
+    },
     hold: (way) => void held.add(way),
+    cut() {
+      for (const socket of sockets) socket.destroy();
+    },
     held: (way) => [...pipes].reduce((sum, pipe) => sum + (pipe.way === way ? bytesOf(pipe.waiting) : 0), 0),
     release() {
       held.clear();

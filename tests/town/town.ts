@@ -110,7 +110,7 @@ export function issueCard(vault: Vault, registry: Registry, uid: string): Card {
   if (keys === null) throw new Error(`no keys for cards of ${card.issuer}`);
   return readyCard({
     uid: Buffer.from(uid, 'hex'),
-    keys: { ...keys, k2: randomBytes(16), k4: randomBytes(16) },
+    keys: { ...keys, k2: keys.spare2, k4: keys.spare4 },
     versions: { debit: card.keyVersion, tmac: card.tmacKeyVersion },
     personaliser: { witnessKey: randomBytes(32), kioskNo: PERSONALISER, kioskSeq: 1 },
     random: randomBytes,

@@ -2,7 +2,9 @@
 import Database from 'better-sqlite3';
 import type { CooperativeId } from '../../../protocol/ids.ts';
 import { type AccountKind, accountKinds } from '../../rules/accounts.ts';
+import { readTagEvidence } from '../../rules/tagevidence.ts';
 import type { TrialBalance } from '../ledger.ts';
+import { keyOf } from './decisions.ts';
 
 const queries = {
   entries: 'SELECT count(*) FROM entry WHERE legs > 0',
@@ -22,10 +24,17 @@ const queries = {
   uneven: `SELECT DISTINCT entry.key FROM leg
     JOIN account ON account.id = leg.account JOIN entry ON entry.id = leg.entry
     GROUP BY leg.entry, account.cooperative HAVING sum(leg.amount) <> 0`,
+  // What a tag and the hub said to each other is bound to the decision that it stands under.
+  relayed: `SELECT key, amount, evidence FROM entry WHERE authority = 'hub-relayed-session' AND kind = 'purchase'`,
   lost: `SELECT entry.key FROM entry LEFT JOIN (SELECT entry, count(*) AS n, min(id) AS first FROM leg GROUP BY entry) l
       ON l.entry = entry.id
     WHERE entry.legs <> coalesce(l.n, 0) OR (entry.legs > 0 AND entry.leg <> l.first)
     UNION ALL SELECT leg.entry FROM leg LEFT JOIN entry ON entry.id = leg.entry WHERE entry.id IS NULL`,
+  // The end of a reload stands 2^24 origins above its release (RELOAD_ORIGIN - RELEASE_ORIGIN), for the same money.
+  unreleased: `SELECT done.key FROM entry done
+    LEFT JOIN entry sent ON sent.key = done.key - 281474976710656 AND sent.kind = 'reload-release'
+    WHERE (done.kind = 'reload' OR done.kind = 'reload-void')
+      AND (sent.id IS NULL OR sent.id > done.id OR sent.card IS NOT done.card OR sent.amount <> done.amount)`,
 } as const;
 
 interface Sum {
@@ -55,6 +64,19 @@ function brokenPairs(sums: readonly Sum[]): string[] {
   return [...pairs].filter(([, sum]) => sum !== 0n).map(([pair]) => pair);
 }
 
+interface Relayed {
+  readonly key: bigint;
+  readonly amount: bigint;
+  readonly evidence: Uint8Array | null;
+}
+
+/** Whether the evidence of a sale with a tag is of this very sale. */
+function isBound({ key, amount, evidence }: Relayed): boolean {
+  const { origin, seq } = keyOf(Number(key));
+  const said = evidence === null ? null : readTagEvidence(evidence);
+  return said !== null && said.amount === amount && said.kiosk === origin && said.seq === seq;
+}
+
 /** Audits an open database in one read of its state; reads every leg. */
 export function audit(db: Database.Database): TrialBalance {
   const one = (sql: string) => db.prepare(sql).safeIntegers().pluck().get() as bigint;
@@ -65,6 +87,8 @@ export function audit(db: Database.Database): TrialBalance {
     for (const sum of sums) {
       if (sum.sum !== sum.balance || sum.newest !== sum.head || outOfBound(sum)) broken.add(sum.id);
     }
+    const relayed = db.prepare(queries.relayed).safeIntegers().all() as Relayed[];
+    const unbound = relayed.filter((row) => !isBound(row)).map(({ key }) => key);
     const names = new Map(sums.map(({ id, cooperative, kind, owner }) => [id, `${cooperative}/${kind}/${owner}`]));
     const cooperatives = new Map<CooperativeId, bigint>();
     for (const { cooperative, sum } of sums) cooperatives.set(cooperative, (cooperatives.get(cooperative) ?? 0n) + sum);
@@ -74,7 +98,9 @@ export function audit(db: Database.Database): TrialBalance {
       cooperatives,
       brokenPairs: brokenPairs(sums),
       brokenAccounts: [...broken].map((id) => names.get(id) ?? `account ${id} of no name`),
-      brokenEntries: [...new Set([...list(queries.uneven), ...list(queries.lost)])].map(String),
+      brokenEntries: [
+        ...new Set([...list(queries.uneven), ...list(queries.lost), ...list(queries.unreleased), ...unbound]),
+      ].map(String),
     };
   })();
 }

@@ -1,6 +1,7 @@
 /** A batch on its way to the engine's thread and back, packed into one array of numbers and one of texts. */
 import { rupiah, toWire } from '../../../protocol/money.ts';
-import type { FeeShare, Guard, Instruction, Slot, Verdict } from '../../rules/entries.ts';
+import type { Account } from '../../rules/accounts.ts';
+import type { FeeShare, Guard, Instruction, PurchaseFigures, Slot, Verdict } from '../../rules/entries.ts';
 import type { Posting, PostRequest } from '../ledger.ts';
 import type { Answer, Work } from './engine.ts';
 
@@ -16,8 +17,8 @@ export interface Batch {
 }
 
 const WORKS = ['post', 'cancel', 'card', 'alarm'] as const;
-const GUARDS = ['card-active', 'pause', 'day', 'cap'] as const;
-const INSTRUCTIONS = ['opening', 'purchase'] as const;
+const GUARDS = ['card-active', 'pause', 'day', 'cap', 'next', 'idle', 'room'] as const;
+const INSTRUCTIONS = ['opening', 'purchase', 'reload-release', 'reload', 'reload-void'] as const;
 const NOTHING = -1;
 
 /** Writes works one after another. */
@@ -94,15 +95,25 @@ export class Packer {
     for (const guard of verdict.guards) this.#guard(guard);
   }
 
-  #instruction({ kind, figures }: Instruction): void {
+  #instruction(instruction: Instruction): void {
+    const { kind, figures } = instruction;
     this.#num(INSTRUCTIONS.indexOf(kind), this.#text(figures.member), toWire(figures.amount));
-    if (kind === 'opening') {
-      this.#num(this.#text(figures.cooperative));
+    if (instruction.kind === 'opening') {
+      this.#num(this.#text(instruction.figures.cooperative));
       return;
     }
-    const { issuer, acquirer, outlet, fee, shares } = figures;
-    this.#num(this.#text(issuer), this.#text(acquirer), this.#text(outlet), toWire(fee), shares.length);
+    if (instruction.kind !== 'purchase') {
+      this.#num(this.#text(instruction.figures.issuer), this.#text(instruction.figures.card));
+      return;
+    }
+    const { issuer, acquirer, outlet, fee, shares, authority } = instruction.figures;
+    this.#num(this.#text(issuer), this.#text(acquirer), this.#text(outlet), this.#text(authority ?? null));
+    this.#num(toWire(fee), shares.length);
     for (const { to, amount } of shares) this.#num(this.#text(to), toWire(amount));
+  }
+
+  #account({ cooperative, kind, owner }: Account): void {
+    this.#num(this.#text(cooperative), this.#text(kind), this.#text(owner));
   }
 
   #guard(guard: Guard): void {
@@ -110,7 +121,12 @@ export class Packer {
     if (guard.kind === 'cap') this.#num(this.#text(guard.cooperative), toWire(guard.max));
     else if (guard.kind === 'pause') this.#num(this.#text(guard.card), guard.kiosk, guard.seconds);
     else if (guard.kind === 'day') this.#num(this.#text(guard.card), toWire(guard.amount), toWire(guard.max));
-    else this.#num(this.#text(guard.card));
+    else if (guard.kind === 'next') this.#num(this.#text(guard.card), guard.keyVersion, guard.tmc);
+    else if (guard.kind === 'idle') this.#account(guard.account);
+    else if (guard.kind === 'room') {
+      this.#account(guard.account);
+      this.#num(toWire(guard.amount), toWire(guard.max));
+    } else this.#num(this.#text(guard.card));
   }
 }
 
@@ -173,6 +189,10 @@ class Reader {
     return { key, hash, at, verdict: this.#verdict(), slot, facts, evidence };
   }
 
+  #account(): Account {
+    return { cooperative: this.#text(), kind: this.#text(), owner: this.#text() };
+  }
+
   #slot(card: Slot['card']): Slot {
     return { card, keyVersion: this.#num(), tmc: this.#num() };
   }
@@ -193,9 +213,16 @@ class Reader {
   #instruction(kind: Instruction['kind']): Instruction {
     const [member, amount] = [this.#text(), this.#money()];
     if (kind === 'opening') return { kind, figures: { member, amount, cooperative: this.#text() } };
-    const [issuer, acquirer, outlet, fee] = [this.#text(), this.#text(), this.#text(), this.#money()];
+    if (kind !== 'purchase') {
+      const issuer = this.#text();
+      return { kind, figures: { issuer, member, card: this.#text(), amount } };
+    }
+    const [issuer, acquirer, outlet] = [this.#text(), this.#text(), this.#text()];
+    const authority: PurchaseFigures['authority'] | null = this.#text();
+    const fee = this.#money();
     const shares = this.#list((): FeeShare => ({ to: this.#text(), amount: this.#money() }));
-    return { kind, figures: { issuer, member, acquirer, outlet, amount, fee, shares } };
+    const figures = { issuer, member, acquirer, outlet, amount, fee, shares };
+    return { kind, figures: authority ? { ...figures, authority } : figures };
   }
 
   #guard(): Guard {
@@ -203,6 +230,9 @@ class Reader {
     if (kind === 'cap') return { kind, cooperative: this.#text(), max: this.#money() };
     if (kind === 'pause') return { kind, card: this.#text(), kiosk: this.#num(), seconds: this.#num() };
     if (kind === 'day') return { kind, card: this.#text(), amount: this.#money(), max: this.#money() };
+    if (kind === 'next') return { kind, card: this.#text(), keyVersion: this.#num(), tmc: this.#num() };
+    if (kind === 'idle') return { kind, account: this.#account() };
+    if (kind === 'room') return { kind, account: this.#account(), amount: this.#money(), max: this.#money() };
     return { kind: 'card-active', card: this.#text() };
   }
 }

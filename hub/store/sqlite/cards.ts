@@ -87,12 +87,16 @@ function judgePause(card: KeptCard, guard: Guard & { kind: 'pause' }, at: number
   return oldest !== undefined && oldest[1] > since ? 'too-soon' : null;
 }
 
-/** Judges the guards that concern a card. */
-export function judgeCard(card: KeptCard | null, guard: Guard, at: number, date: string): Refusal | null {
-  if (guard.kind === 'cap') return null;
+/** The guards that concern a card. */
+export type CardGuard = Extract<Guard, { readonly card: CardUid }>;
+
+export function judgeCard(card: KeptCard | null, guard: CardGuard, at: number, date: string): Refusal | null {
   if (card === null) return 'card-unknown';
   if (guard.kind === 'card-active') return card.status === 'active' ? null : 'card-blocked';
   if (guard.kind === 'pause') return judgePause(card, guard, at);
+  if (guard.kind === 'next') {
+    return card.chain.keyVersion === guard.keyVersion && card.chain.tmc < guard.tmc ? null : 'slot-taken';
+  }
   // Should the hub's clock go back over midnight, the sum goes on: the limit must not open twice.
   const spent = date > card.day ? 0n : card.daySum;
   return spent + guard.amount > guard.max ? 'day-limit' : null;
@@ -200,7 +204,7 @@ const newCard = (id: number, { uid, status, keyVersion, tmc }: LedgerCard): Kept
 function countSale(card: KeptCard, guards: readonly Guard[], at: number, date: string): bigint {
   let counted = 0n;
   for (const guard of guards) {
-    if (guard.kind === 'cap' || guard.card !== card.uid) continue;
+    if (!('card' in guard) || guard.card !== card.uid) continue;
     if (guard.kind === 'pause') {
       card.recent = card.recent.filter(([kiosk]) => kiosk !== guard.kiosk);
       card.recent.push([guard.kiosk, at]);

@@ -2,7 +2,8 @@
 import type Database from 'better-sqlite3';
 import type { CardUid, CooperativeId } from '../../../protocol/ids.ts';
 import type { Binding, CardOrder, CardStock, Chip, KeyChange, PlacedOrder } from '../cardstock.ts';
-import type { Card } from '../registry.ts';
+import type { Card, Member } from '../registry.ts';
+import { openCardOrders } from './cardorders.ts';
 
 const ORDER = 'number, member, batch, at, uid';
 const CHANGE = 'uid, key_no AS no, from_version AS "from", to_version AS "to", at';
@@ -25,6 +26,11 @@ function statements(db: Database.Database) {
     history: db.prepare(`SELECT ${CHANGE}, proven FROM key_change WHERE uid = ? ORDER BY id`),
     close: db.prepare('UPDATE key_change SET proven = 1 WHERE uid = ? AND proven = 0'),
     proven: db.prepare('UPDATE chip SET key_version = ? WHERE uid = ?'),
+    // One statement, so that the comparison and the write are one for all processes on this file.
+    reading: db.prepare(
+      `INSERT INTO sun (uid, key_version, counter) VALUES (?, ?, ?)
+        ON CONFLICT (uid, key_version) DO UPDATE SET counter = excluded.counter WHERE counter < excluded.counter`,
+    ),
     place: db.prepare('INSERT INTO card_order (number, member, batch, at) VALUES (?, ?, ?, ?)'),
     orders: db.prepare(`SELECT ${ORDER} FROM card_order WHERE withdrawn = 0 ORDER BY id`),
     batch: db.prepare(`SELECT ${ORDER} FROM card_order WHERE withdrawn = 0 AND batch = ? ORDER BY id`),
@@ -53,6 +59,8 @@ export interface CardRows {
   readonly write: (card: Card) => void;
   /** Makes it known once it is on the disk. */
   readonly written: (card: Card) => void;
+  /** The same for a member. */
+  readonly registered: (member: Member) => void;
 }
 
 export function openCardStock(db: Database.Database, rows: CardRows): CardStock {
@@ -95,7 +103,9 @@ export function openCardStock(db: Database.Database, rows: CardRows): CardStock 
         return { ...change, proven: change.proven === 1 };
       }),
     proveKeys: (uid, version) => prove.immediate(uid, version),
+    takeReading: ({ uid, keyVersion, counter }) => sql.reading.run(uid, keyVersion, counter).changes === 1,
     placeOrders: (orders) => place.immediate(orders),
+    ...openCardOrders(db, rows),
     orders: (batch) => (batch === undefined ? sql.orders.all() : sql.batch.all(batch)) as PlacedOrder[],
     withdrawOrder: (number) => sql.withdraw.run(number).changes === 1,
     bindCard: (binding) => {

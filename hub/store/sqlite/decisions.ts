@@ -4,13 +4,14 @@ import type { CardUid } from '../../../protocol/ids.ts';
 import type { Outcome } from '../../../protocol/receipt.ts';
 import type { Refusal } from '../../../protocol/refusals.ts';
 import type { Authority, EntryKind } from '../../rules/entries.ts';
-import { type DecisionKey, HUB_ORIGIN } from '../ledger.ts';
+import type { DecisionKey } from '../ledger.ts';
 
 const SEQS = 2 ** 24;
+const ORIGINS = 2 ** 26;
 
-/** A decision's key as one number: origin · 2^24 + seq, below 2^49 + 2^24 and so exact. */
+/** A decision's key as one number: origin · 2^24 + seq, below 2^50 and so exact. */
 export function keyNumber({ origin, seq }: DecisionKey): number {
-  const fits = Number.isInteger(origin) && origin >= 0 && origin <= HUB_ORIGIN;
+  const fits = Number.isInteger(origin) && origin >= 0 && origin < ORIGINS;
   if (!fits || !Number.isInteger(seq) || seq < 0 || seq >= SEQS) throw new RangeError(`no such key: ${origin}, ${seq}`);
   return origin * SEQS + seq;
 }

@@ -3,11 +3,11 @@ import Database from 'better-sqlite3';
 import { makeAllowance } from '../../allowance.ts';
 import type { Account } from '../../rules/accounts.ts';
 import type { EntryKind, Leg } from '../../rules/entries.ts';
-import type { Alarm, DecisionKey, LedgerCard, Line, Posting, PostRequest } from '../ledger.ts';
+import type { Alarm, DecisionKey, LedgerCard, Line, OpenReload, Posting, PostRequest, Standing } from '../ledger.ts';
 import { type Books, openBooks } from './books.ts';
 import { openCards } from './cards.ts';
 import { openDatabase } from './database.ts';
-import { keyOf, openDecisions } from './decisions.ts';
+import { keyNumber, keyOf, openDecisions } from './decisions.ts';
 import { type Desk, judgeCancel, judgePost } from './judge.ts';
 
 /** One thing to write. */
@@ -32,6 +32,8 @@ export interface Engine {
   readonly balances: (accounts: readonly Account[]) => readonly bigint[];
   readonly lines: (account: Account, after: number | null, limit: number) => readonly Line[];
   readonly alarms: (limit: number) => readonly Alarm[];
+  readonly standing: (key: DecisionKey) => Standing | null;
+  readonly openReloads: () => readonly OpenReload[];
   /**
    * Moves the write-ahead log into the file once it has grown; to be called between batches, after the answers
    * left.
@@ -70,6 +72,35 @@ const LINE = `SELECT leg.*, entry.key, entry.kind, entry.at FROM leg JOIN entry 
 const LEGS = `SELECT cooperative, kind, owner, amount FROM leg JOIN account ON account.id = leg.account
   WHERE leg.id >= ? AND leg.id < ? ORDER BY leg.id`;
 
+// At most one reload of a card is on its way (guard `idle`): what waits came with the newest leg of its account.
+const OPEN_RELOADS = `SELECT entry.id, entry.key, entry.amount, entry.at, entry.evidence, cooperative, owner
+  FROM account JOIN leg ON leg.id = account.head JOIN entry ON entry.id = leg.entry
+  WHERE account.kind = 'in-transit' AND account.balance > 0`;
+const FILLED = `SELECT DISTINCT key_version AS keyVersion, tmc FROM entry
+  WHERE id > ? AND card = ? AND key_version IS NOT NULL`;
+
+interface OpenRow extends Pick<OpenReload, 'evidence'> {
+  readonly id: number;
+  readonly key: number;
+  readonly amount: number;
+  readonly at: number;
+  readonly cooperative: OpenReload['issuer'];
+  readonly owner: OpenReload['card'];
+}
+
+const openReload = (
+  { key, amount, at, evidence, cooperative, owner }: OpenRow,
+  filled: OpenReload['filled'],
+): OpenReload => ({
+  key: keyOf(key),
+  card: owner,
+  issuer: cooperative,
+  amount: BigInt(amount),
+  at,
+  evidence,
+  filled,
+});
+
 const clamp = (limit: number) => Math.max(0, Math.min(Math.floor(limit), LIST_MAX));
 
 /** Somebody else wrote to the file: what the engine holds in memory may be wrong, and it must stop. */
@@ -96,6 +127,8 @@ function frame(db: Database.Database) {
     firstWindow: db.prepare('INSERT INTO settlement_window (no, opened) VALUES (1, ?)'),
     alarm: db.prepare('INSERT INTO alarm (at, kind, kiosk, detail) VALUES (?, ?, ?, ?)'),
     alarms: db.prepare('SELECT at, kind, kiosk, detail FROM alarm ORDER BY id DESC LIMIT ?'),
+    openReloads: db.prepare(OPEN_RELOADS),
+    filled: db.prepare(FILLED),
     line: db.prepare(LINE).safeIntegers(),
     legs: db.prepare(LEGS).safeIntegers(),
   };
@@ -225,6 +258,14 @@ export function openEngine({ path, walPages = WAL_PAGES }: EngineOptions): Engin
     balances: (accounts) => accounts.map((account) => books.peek(account).balance),
     lines: (account, after, limit) => chainOf(books, sql.line, account, after, limit),
     alarms: (limit) => sql.alarms.all(clamp(limit)) as Alarm[],
+    standing: (key) => {
+      const known = decisions.find(keyNumber(key));
+      return known && { receipt: known.receipt, kind: known.kind };
+    },
+    openReloads: () =>
+      (sql.openReloads.all() as OpenRow[]).map((row) =>
+        openReload(row, sql.filled.all(row.id, row.owner) as OpenReload['filled']),
+      ),
     tidy,
     close: () => db.close(),
   };

@@ -7,7 +7,16 @@ import { businessDate } from '../../rules/dates.ts';
 import type { Entry, Guard, Leg, ReceiptFacts } from '../../rules/entries.ts';
 import { entryOf, imbalance, voidEntry } from '../../rules/postings.ts';
 import { receiptOf } from '../../rules/receipt.ts';
-import { type Alarm, type DecisionKey, type Posting, type PostRequest, VOID_ORIGIN } from '../ledger.ts';
+import {
+  type Alarm,
+  type DecisionKey,
+  HUB_ORIGIN,
+  type Posting,
+  type PostRequest,
+  RELEASE_ORIGIN,
+  RELOAD_ORIGIN,
+  VOID_ORIGIN,
+} from '../ledger.ts';
 import type { Books, Held } from './books.ts';
 import { type Cards, judgeCard } from './cards.ts';
 import { type Decision, type Decisions, keyNumber, keyOf } from './decisions.ts';
@@ -35,8 +44,11 @@ function alarm(desk: Desk, at: number, key: DecisionKey, kind: string, detail: s
   desk.alarm({ at, kind, kiosk: String(key.origin), detail: `${key.origin}/${key.seq}: ${detail}` });
 }
 
+const endsReload = (verdict: PostRequest['verdict']) =>
+  'approve' in verdict && (verdict.approve.kind === 'reload' || verdict.approve.kind === 'reload-void');
+
 /** Fills the request's slot if it is free; otherwise raises the alarm and says why the request cannot be approved. */
-function fillSlot(desk: Desk, { slot, key, at }: PostRequest): 'slot-taken' | 'certificate-invalid' | null {
+function fillSlot(desk: Desk, { slot, key, at, verdict }: PostRequest): 'slot-taken' | 'certificate-invalid' | null {
   if (slot === null) return null;
   const { result, dropped } = desk.cards.fill(slot);
   const where = `card ${slot.card}, key version ${slot.keyVersion}, counter ${slot.tmc}`;
@@ -45,7 +57,8 @@ function fillSlot(desk: Desk, { slot, key, at }: PostRequest): 'slot-taken' | 'c
   }
   if (result === 'free') return null;
   if (result === 'taken') {
-    alarm(desk, at, key, 'slot-taken', `${where} was used before; nobody was paid`);
+    const word = endsReload(verdict) ? 'the reload it certifies is booked all the same' : 'nobody was paid';
+    alarm(desk, at, key, 'slot-taken', `${where} was used before; ${word}`);
     return 'slot-taken';
   }
   alarm(desk, at, key, 'chain-unknown', `${where}: the ledger knows no such chain`);
@@ -56,6 +69,10 @@ function guardRefusal(desk: Desk, guards: readonly Guard[], legs: readonly Leg[]
   for (const guard of guards) {
     if (guard.kind === 'cap') {
       if (desk.books.positionAfter(guard.cooperative, legs) > guard.max) return 'debit-cap';
+    } else if (guard.kind === 'idle') {
+      if (desk.books.peek(guard.account).balance !== 0n) return 'reload-open';
+    } else if (guard.kind === 'room') {
+      if (desk.books.peek(guard.account).balance + guard.amount > guard.max) return 'purse-full';
     } else {
       const refusal = judgeCard(desk.cards.get(guard.card), guard, at, date);
       if (refusal !== null) return refusal;
@@ -75,9 +92,22 @@ function draft({ key, verdict }: PostRequest): Drafted {
   return { entry, guards: verdict.guards };
 }
 
+/** The release that a reload's end belongs to: approved, and of the same card and amount; null if there is none. */
+function releaseOf(desk: Desk, { origin, seq }: DecisionKey, facts: ReceiptFacts): Decision | null {
+  if (origin <= RELOAD_ORIGIN) return null;
+  const release = desk.decisions.find(keyNumber({ origin: origin - RELOAD_ORIGIN + RELEASE_ORIGIN, seq }));
+  const fits = release?.kind === 'reload-release' && release.card === facts.card && release.amount === facts.amount;
+  return fits ? release : null;
+}
+
 /** The word on a request no decision stands for yet. A taken slot outweighs any verdict: the tap belongs to another. */
 function judge(desk: Desk, request: PostRequest, drafted: Drafted, date: string): Judged {
-  const slotRefusal = fillSlot(desk, request);
+  let slotRefusal = fillSlot(desk, request);
+  if (endsReload(request.verdict)) {
+    // What a card proves of a reload is booked whatever else holds (TRUTH section 7), but money that was never sent.
+    if (releaseOf(desk, request.key, request.facts) === null) return declined('reload-unreleased');
+    slotRefusal = null;
+  }
   if (slotRefusal === 'slot-taken') return declined(slotRefusal);
   if ('refuse' in drafted) return drafted;
   if (slotRefusal !== null) return declined(slotRefusal);
@@ -125,7 +155,8 @@ function record(desk: Desk, judged: Judged, recorded: Recorded): Decision {
   const reason = 'approve' in judged ? null : judged.refuse;
   const window = entry === null ? 0 : desk.window;
   const posted = entry === null ? null : { entry, window, balance: desk.books.peek(entry.payer).balance };
-  const receipt = receiptOf({ origin: key.origin, seq: key.seq, hash, outcome, reason, at, date, facts, posted });
+  const origin = key.origin > HUB_ORIGIN ? key.origin % VOID_ORIGIN : key.origin;
+  const receipt = receiptOf({ origin, seq: key.seq, hash, outcome, reason, at, date, facts, posted });
   const decision: Decision = {
     id,
     key: keyNumber(key),
@@ -181,6 +212,14 @@ function repeat(desk: Desk, known: Decision, request: PostRequest): Posting {
   return answer(desk, known, true);
 }
 
+/** A void reload loaded nothing: it no longer counts for the card's day. */
+function takeBack(desk: Desk, { key, facts }: PostRequest): void {
+  const release = releaseOf(desk, key, facts);
+  if (release?.card == null) throw new Error(`the release of ${key.origin}/${key.seq} names no card`);
+  const { card, at, date, counted } = release;
+  desk.cards.discount(card, keyOf(release.key).origin, at, date, counted);
+}
+
 /**
  * Decides one request.
  * @throws RangeError before anything is changed if the request cannot be meant: a bug of the caller.
@@ -195,8 +234,9 @@ export function judgePost(desk: Desk, request: PostRequest): Posting {
   let counted = 0n;
   if ('approve' in judged) {
     const cards = new Set<CardUid>();
-    for (const guard of judged.guards) if (guard.kind !== 'cap') cards.add(guard.card);
+    for (const guard of judged.guards) if ('card' in guard) cards.add(guard.card);
     for (const uid of cards) counted += desk.cards.count(uid, judged.guards, at, date);
+    if (judged.approve.kind === 'reload-void') takeBack(desk, request);
   }
   return answer(desk, record(desk, judged, { key, hash, at, date, facts, slot, evidence, counted }), false);
 }

@@ -1,7 +1,17 @@
 /** The ledger over the SQLite engine in its worker: what queues there while one commit runs is the next batch. */
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import type { Account } from '../../rules/accounts.ts';
-import { type Alarm, type Ledger, LedgerFault, type Line, type Posting, type TrialBalance } from '../ledger.ts';
+import {
+  type Alarm,
+  type DecisionKey,
+  type Ledger,
+  LedgerFault,
+  type Line,
+  type OpenReload,
+  type Posting,
+  type Standing,
+  type TrialBalance,
+} from '../ledger.ts';
 import { type Answers, answerAt, type Batch, Packer } from './batch.ts';
 import type { Answer, Work } from './engine.ts';
 
@@ -17,6 +27,8 @@ export type Call =
       readonly limit: number;
     }
   | { readonly id: number; readonly do: 'alarms'; readonly limit: number }
+  | { readonly id: number; readonly do: 'standing'; readonly key: DecisionKey }
+  | { readonly id: number; readonly do: 'openReloads' }
   | { readonly id: number; readonly do: 'close' };
 
 type Asked<C> = C extends Call ? Omit<C, 'id'> : never;
@@ -229,6 +241,8 @@ export async function openLedger({
     alarms: (limit) => link.ask<readonly Alarm[]>({ do: 'alarms', limit }),
     balances: (accounts) => link.ask<readonly bigint[]>({ do: 'balances', accounts }),
     lines: (account, after, limit) => link.ask<readonly Line[]>({ do: 'lines', account, after, limit }),
+    standing: (key) => link.ask<Standing | null>({ do: 'standing', key }),
+    openReloads: () => link.ask<readonly OpenReload[]>({ do: 'openReloads' }),
     trialBalance: () => trialBalance(path),
     close: () => {
       open = false;

@@ -35,6 +35,7 @@ CREATE TABLE IF NOT EXISTS card (
 ) STRICT, WITHOUT ROWID;
 CREATE TRIGGER IF NOT EXISTS card_kept BEFORE DELETE ON card
 BEGIN SELECT RAISE(ABORT, 'a card is never forgotten'); END;
+CREATE INDEX IF NOT EXISTS card_of ON card (member);
 CREATE TRIGGER IF NOT EXISTS card_fixed BEFORE UPDATE OF number, issuer, member, made_seq, made_slot, made_at ON card
 WHEN OLD.number IS NOT NEW.number OR OLD.issuer IS NOT NEW.issuer OR OLD.member IS NOT NEW.member
   OR OLD.made_seq IS NOT NEW.made_seq OR OLD.made_slot IS NOT NEW.made_slot OR OLD.made_at IS NOT NEW.made_at
@@ -51,11 +52,12 @@ BEGIN SELECT RAISE(ABORT, 'a chip is never forgotten'); END;
 CREATE TRIGGER IF NOT EXISTS chip_forward BEFORE UPDATE OF key_version ON chip WHEN NEW.key_version < OLD.key_version
 BEGIN SELECT RAISE(ABORT, 'versions of keys never go back'); END;
 
--- Every change of a key, written before it is sent. Key number 15 is the counter file's key, whose versions come once.
+-- Every change of a key, written before it is sent. Key number 15 is the counter file's key, whose versions come once;
+-- 16 is the master key of a DESFire EV2 or EV3 itself.
 CREATE TABLE IF NOT EXISTS key_change (
   id           INTEGER PRIMARY KEY AUTOINCREMENT,
   uid          TEXT NOT NULL REFERENCES chip (uid),
-  key_no       INTEGER NOT NULL CHECK (key_no BETWEEN 0 AND 4 OR key_no = 15),
+  key_no       INTEGER NOT NULL CHECK (key_no BETWEEN 0 AND 4 OR key_no IN (15, 16)),
   from_version INTEGER NOT NULL CHECK (from_version BETWEEN 0 AND 255),
   to_version   INTEGER NOT NULL CHECK (to_version BETWEEN 1 AND 255),
   at           INTEGER NOT NULL,
@@ -68,6 +70,19 @@ CREATE TRIGGER IF NOT EXISTS key_change_kept BEFORE DELETE ON key_change
 BEGIN SELECT RAISE(ABORT, 'a change of a key is never forgotten'); END;
 CREATE TRIGGER IF NOT EXISTS key_change_final BEFORE UPDATE OF uid, key_no, from_version, to_version, at ON key_change
 BEGIN SELECT RAISE(ABORT, 'a change of a key never changes'); END;
+
+-- The highest count of a tag's readings by phones, under each version of the key that proves them: each is taken once.
+CREATE TABLE IF NOT EXISTS sun (
+  uid         TEXT NOT NULL REFERENCES chip (uid),
+  key_version INTEGER NOT NULL CHECK (key_version BETWEEN 1 AND 255),
+  counter     INTEGER NOT NULL CHECK (counter BETWEEN 0 AND 16777215),
+  PRIMARY KEY (uid, key_version)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER IF NOT EXISTS sun_kept BEFORE DELETE ON sun
+BEGIN SELECT RAISE(ABORT, 'a reading is never forgotten'); END;
+CREATE TRIGGER IF NOT EXISTS sun_forward BEFORE UPDATE ON sun
+WHEN NEW.uid <> OLD.uid OR NEW.key_version <> OLD.key_version OR NEW.counter <= OLD.counter
+BEGIN SELECT RAISE(ABORT, 'readings only count upward'); END;
 
 -- Cards to be made, in the order in which chips are given to them. A number is never given twice, also not by an order
 -- that was taken back.
@@ -82,6 +97,11 @@ CREATE TABLE IF NOT EXISTS card_order (
   CHECK (uid IS NULL OR withdrawn = 0)
 ) STRICT;
 CREATE INDEX IF NOT EXISTS card_order_waiting ON card_order (id) WHERE uid IS NULL AND withdrawn = 0;
+CREATE UNIQUE INDEX IF NOT EXISTS card_order_once ON card_order (member) WHERE uid IS NULL AND withdrawn = 0;
+-- Otherwise the chip that is laid down for it could never become a card, and those behind it would wait for ever.
+CREATE TRIGGER IF NOT EXISTS card_order_new BEFORE INSERT ON card_order
+WHEN EXISTS (SELECT 1 FROM card WHERE number = NEW.number)
+BEGIN SELECT RAISE(ABORT, 'a card has this number'); END;
 CREATE TRIGGER IF NOT EXISTS card_order_kept BEFORE DELETE ON card_order
 BEGIN SELECT RAISE(ABORT, 'a card number is never given up'); END;
 CREATE TRIGGER IF NOT EXISTS card_order_final BEFORE UPDATE OF number, member, batch, at, uid ON card_order

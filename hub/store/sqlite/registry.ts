@@ -20,7 +20,8 @@ const sql = {
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (uid) DO UPDATE SET number = excluded.number, issuer = excluded.issuer, member = excluded.member,
       key_version = excluded.key_version, tmac_key_version = excluded.tmac_key_version, status = excluded.status,
-      made_seq = excluded.made_seq, made_slot = excluded.made_slot, made_at = excluded.made_at`,
+      made_seq = excluded.made_seq, made_slot = excluded.made_slot, made_at = excluded.made_at
+      WHERE card.status = ?`,
   cards: `SELECT uid, number, issuer, member, key_version AS keyVersion, tmac_key_version AS tmacKeyVersion, status,
     made_seq AS seq, made_slot AS slot, made_at AS at FROM card`,
   untold: "SELECT uid FROM card WHERE status <> 'personalising' AND told <> status || ' ' || tmac_key_version",
@@ -97,10 +98,14 @@ function insertTariff(db: Database.Database, tariff: Tariff): void {
   db.prepare(sql.tariff).run(version, kind, reach, fixed, basisPoints, min, max, JSON.stringify(shares), from);
 }
 
-type CardRows = Pick<Registry, 'card' | 'cardByNumber' | 'cardsOf' | 'putCard' | 'untold' | 'told' | keyof CardStock>;
+type CardMaps = Pick<Loaded, 'cards' | 'members'>;
+type CardRows = Pick<
+  Registry,
+  'cards' | 'card' | 'cardByNumber' | 'cardsOf' | 'putCard' | 'untold' | 'told' | keyof CardStock
+>;
 
 /** The cards of a registry, and the stock they are made from. */
-function cardRows(db: Database.Database, cards: Map<CardUid, Card>): CardRows {
+function cardRows(db: Database.Database, { cards, members }: CardMaps): CardRows {
   function writeCard(row: Card): void {
     const { uid, number, issuer, member, keyVersion, tmacKeyVersion, status, made } = row;
     const before = cards.get(uid)?.status;
@@ -108,10 +113,14 @@ function cardRows(db: Database.Database, cards: Map<CardUid, Card>): CardRows {
       throw new RangeError(`card ${uid} is ${before}, and so cannot become ${status}`);
     }
     const making = made === null ? [null, null, null] : [made.seq, made.slot, made.at];
-    db.prepare(sql.card).run(uid, number, issuer, member, keyVersion, tmacKeyVersion, status, ...making);
+    const columns = [uid, number, issuer, member, keyVersion, tmacKeyVersion, status, ...making];
+    const { changes } = db.prepare(sql.card).run(...columns, before ?? null);
+    // Judged by what was read: a card that another process has ended since must not live again.
+    if (changes === 0) throw new Error(`card ${uid} was changed by another process just now; look at it again`);
   }
 
   return {
+    cards: () => [...cards.values()],
     card: (uid) => cards.get(uid),
     cardByNumber: (number) => [...cards.values()].find((card) => card.number === number),
     cardsOf: (member) => [...cards.values()].filter((card) => card.member === member),
@@ -121,7 +130,11 @@ function cardRows(db: Database.Database, cards: Map<CardUid, Card>): CardRows {
     },
     untold: () => (db.prepare(sql.untold).pluck().all() as CardUid[]).flatMap((uid) => cards.get(uid) ?? []),
     told: ({ uid, status, tmacKeyVersion }) => void db.prepare(sql.told).run(`${status} ${tmacKeyVersion}`, uid),
-    ...openCardStock(db, { write: writeCard, written: (card) => cards.set(card.uid, card) }),
+    ...openCardStock(db, {
+      write: writeCard,
+      written: (card) => cards.set(card.uid, card),
+      registered: (member) => members.set(member.id, member),
+    }),
   };
 }
 
@@ -137,8 +150,10 @@ const PATIENCE_MS = 2000;
 export function openRegistry({ path }: { readonly path: string }): Registry {
   const db = openDatabase(path, 'registry.sql', PATIENCE_MS);
   db.pragma('foreign_keys = ON');
+  // Readings of tags are written all day long, and nothing else moves the log of this file.
+  db.pragma('wal_autocheckpoint = 1000');
   const loaded = load(db);
-  const { cooperatives, members, cards, outlets, kiosks, tariffs } = loaded;
+  const { cooperatives, members, outlets, kiosks, tariffs } = loaded;
   const named = new Map<KioskName, Kiosk>([...kiosks.values()].map((kiosk) => [kiosk.name, kiosk]));
   // SQLite counts the commits of other connections only.
   const othersCommits = () => db.pragma('data_version', { simple: true });
@@ -203,7 +218,7 @@ export function openRegistry({ path }: { readonly path: string }): Registry {
       insertTariff(db, row);
       tariffs.set(row.version, row);
     },
-    ...cardRows(db, cards),
+    ...cardRows(db, loaded),
     enrol,
     revoke,
     refresh,

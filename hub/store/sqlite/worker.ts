@@ -8,6 +8,8 @@ import type { Call, Reply, WorkerOrder } from './ledger.ts';
 function ask(engine: Engine, call: Exclude<Call, { do: 'apply' | 'close' }>): unknown {
   if (call.do === 'balances') return engine.balances(call.accounts);
   if (call.do === 'lines') return engine.lines(call.account, call.after, call.limit);
+  if (call.do === 'standing') return engine.standing(call.key);
+  if (call.do === 'openReloads') return engine.openReloads();
   return engine.alarms(call.limit);
 }
 

@@ -2,10 +2,10 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { accountName } from '../../../hub/rules/accounts.ts';
-import type { Leg, PurchaseFigures } from '../../../hub/rules/entries.ts';
+import type { Leg, PurchaseFigures, ReloadKind } from '../../../hub/rules/entries.ts';
 import { entryOf, imbalance, voidEntry } from '../../../hub/rules/postings.ts';
 import { type FeeRole, quote, type Tariff } from '../../../hub/rules/tariffs.ts';
-import { type CooperativeId, type MemberId, type OutletId, PLATFORM } from '../../../protocol/ids.ts';
+import { type CardUid, type CooperativeId, type MemberId, type OutletId, PLATFORM } from '../../../protocol/ids.ts';
 
 const A = 'pasar' as CooperativeId;
 const I = 'angkot' as CooperativeId;
@@ -103,6 +103,33 @@ test('an off-us purchase without fee has no legs of zero', () => {
 test('an opening balance is money at the bank owed to the member', () => {
   const { legs } = entryOf({ kind: 'opening', figures: { cooperative: I, member, amount: 200_000n } });
   expect(written(legs)).toEqual(['Dr angkot/bank/- 200000', 'Cr angkot/member/siti 200000']);
+});
+
+test('a reload of 50.000 leaves the member’s account, and lies in the purse once it is proven', () => {
+  const figures = { issuer: I, member, card: '04a1b2c3d4e5f6' as CardUid, amount: 50_000n };
+  const of = (kind: ReloadKind) => {
+    const { legs, authority, payer } = entryOf({ kind, figures });
+    balanced(legs);
+    return [authority, accountName(payer), ...written(legs)];
+  };
+  expect(of('reload-release')).toEqual([
+    'hub-session',
+    'angkot/member/siti',
+    'Dr angkot/member/siti 50000',
+    'Cr angkot/in-transit/04a1b2c3d4e5f6 50000',
+  ]);
+  expect(of('reload')).toEqual([
+    'card-certificate',
+    'angkot/member/siti',
+    'Dr angkot/in-transit/04a1b2c3d4e5f6 50000',
+    'Cr angkot/purse/04a1b2c3d4e5f6 50000',
+  ]);
+  expect(of('reload-void')).toEqual([
+    'rule',
+    'angkot/member/siti',
+    'Dr angkot/in-transit/04a1b2c3d4e5f6 50000',
+    'Cr angkot/member/siti 50000',
+  ]);
 });
 
 test('a void is the mirror of its sale, fee legs included', () => {

@@ -131,7 +131,10 @@ describe('arming a sale', () => {
 describe('a tap', () => {
   it('asks for the card’s key, then for the sale with the beacon at hand', () => {
     const till = armed();
-    expect(till.on({ type: 'card', presence: 1, uid: UID })).toContainEqual({ type: 'fetch-key', uid: UID });
+    expect(till.on({ type: 'card', presence: 1, uid: UID })).toContainEqual({
+      type: 'fetch-key',
+      card: { presence: 1, uid: UID },
+    });
     expect(till.on({ type: 'card-key', uid: UID, state: 'held' })).toContainEqual({
       type: 'pay',
       sale: { seq: 1, amount: 25_000n, mode: 'account' },

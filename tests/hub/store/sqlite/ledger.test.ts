@@ -8,8 +8,8 @@ import { auditFile } from '../../../../hub/store/sqlite/audit.ts';
 import { openEngine, type Work } from '../../../../hub/store/sqlite/engine.ts';
 import { openLedger } from '../../../../hub/store/sqlite/ledger.ts';
 import { ledgerPath } from './ledgerfile.ts';
-import { A, CARD, I, member, NOON, payout } from './town.ts';
-import { cancel, opening, post, putCard, sale, word } from './works.ts';
+import { A, CARD, I, member, NOON, payout, purse, transit } from './town.ts';
+import { cancel, opening, post, putCard, reload, sale, word } from './works.ts';
 
 async function newLedger(path = ledgerPath(tmpdir())): Promise<Ledger> {
   const ledger = await openLedger({ path });
@@ -58,6 +58,18 @@ const day = (): Work[] => {
     cancel(1),
     cancel(4),
     post(sale({ seq: 4, tmc: 7 })),
+    reload('reload-release', {
+      seq: 5,
+      amount: 700n,
+      guards: [
+        { kind: 'idle', account: transit },
+        { kind: 'room', account: purse, amount: 700n, max: 700n },
+        { kind: 'next', card: CARD, keyVersion: 1, tmc: 10 },
+      ],
+    }),
+    reload('reload', { seq: 5, amount: 700n, tmc: 10 }),
+    reload('reload-release', { seq: 6, amount: 800n }),
+    reload('reload-void', { seq: 6, amount: 800n }),
     post(sale({ seq: 1, kiosk: 8, amount: 1_000n, guards, tmc: 10 })),
     post(sale({ seq: 2, kiosk: 8, amount: 1_000n, guards, tmc: 11 })),
     post({ ...sale({ seq: 5, refuse: { refuse: 'expired', outcome: 'expired' } }), evidence: null }),

@@ -12,4 +12,6 @@ export const NOON = Date.parse('2026-11-24T12:00:00+07:00');
 export const KIOSK = 7;
 
 export const member = (owner: string = MEMBER): Account => ({ cooperative: I, kind: 'member', owner });
+export const purse: Account = { cooperative: I, kind: 'purse', owner: CARD };
+export const transit: Account = { cooperative: I, kind: 'in-transit', owner: CARD };
 export const payout: Account = { cooperative: A, kind: 'payout', owner: OUTLET };

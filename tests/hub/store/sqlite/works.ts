@@ -1,6 +1,12 @@
 /** What ledger tests ask of an engine, and what its answers read like. */
-import type { Guard, Verdict } from '../../../../hub/rules/entries.ts';
-import { HUB_ORIGIN, type Posting, type PostRequest } from '../../../../hub/store/ledger.ts';
+import type { Guard, ReloadKind, Verdict } from '../../../../hub/rules/entries.ts';
+import {
+  HUB_ORIGIN,
+  type Posting,
+  type PostRequest,
+  RELEASE_ORIGIN,
+  RELOAD_ORIGIN,
+} from '../../../../hub/store/ledger.ts';
 import type { Engine, Work } from '../../../../hub/store/sqlite/engine.ts';
 import { type CardUid, type MemberId, PLATFORM } from '../../../../protocol/ids.ts';
 import type { Receipt } from '../../../../protocol/receipt.ts';
@@ -70,6 +76,34 @@ export function opening(amount: bigint, owner: string = MEMBER): Work {
     slot: null,
     facts: { amount, card: null, issuer: I, acquirer: null, outlet: null },
     evidence: null,
+  });
+}
+
+export interface ReloadChanges {
+  readonly seq: number;
+  readonly amount?: bigint;
+  readonly at?: number;
+  readonly owner?: string;
+  readonly card?: CardUid;
+  /** Slot of the end of a reload. */
+  readonly tmc?: number | null;
+  readonly guards?: readonly Guard[];
+}
+
+/** One step of a reload; a release is refused while another of the card is open, unless other guards are given. */
+export function reload(kind: ReloadKind, changes: ReloadChanges): Work {
+  const { seq, amount = 50_000n, at = NOON, owner = MEMBER, card = CARD, tmc = null } = changes;
+  const idle = { kind: 'idle', account: { cooperative: I, kind: 'in-transit', owner: card } } as const;
+  const guards = changes.guards ?? (kind === 'reload-release' ? [idle] : []);
+  const figures = { issuer: I, member: owner as MemberId, card, amount };
+  return post({
+    key: { origin: (kind === 'reload-release' ? RELEASE_ORIGIN : RELOAD_ORIGIN) + KIOSK, seq },
+    hash: kind === 'reload-release' ? seq.toString(16).padStart(32, 'e') : '',
+    at,
+    verdict: { approve: { kind, figures }, guards },
+    slot: tmc === null ? null : { card, keyVersion: 1, tmc },
+    facts: { amount, card, issuer: I, acquirer: null, outlet: null },
+    evidence: kind === 'reload-release' ? Uint8Array.of(seq & 255) : null,
   });
 }
 
