@@ -16,7 +16,7 @@ import { type Ledger, type Posting, type PostRequest, RELEASE_ORIGIN, RELOAD_ORI
 import type { Card, Kiosk, Registry } from '../store/registry.ts';
 import type { Vault } from '../vault.ts';
 import { endOf, type Proven } from './healing.ts';
-import { type Begin, type Begun, begun } from './relay.ts';
+import { awaited, type Begin, type Begun, begun } from './relay.ts';
 import { type Asked, type Carried, carry, counterOf, packAsked, reloadCertificate, type Transit } from './transit.ts';
 
 export interface ReloadDeps {
@@ -163,18 +163,5 @@ function release(deps: ReloadDeps, kiosk: Kiosk, start: ReloadAsked) {
  * again, in another conversation or after a restart, is answered by what became of the first.
  */
 export function makeReload(deps: ReloadDeps): Begin<'reload'> {
-  return (kiosk, start) => {
-    const released = release(deps, kiosk, start);
-    let running: Begun | null = null;
-    return {
-      next(responses) {
-        if (running !== null) return running.next(responses);
-        return released.then((first) => {
-          if ('done' in first) return first;
-          running = first;
-          return first.next([]);
-        });
-      },
-    };
-  };
+  return (kiosk, start) => awaited(release(deps, kiosk, start));
 }

@@ -12,7 +12,7 @@ import { boxPath } from '../../kiosk/masters.ts';
 import type { KioskNo } from '../../protocol/ids.ts';
 import { type MasterBox, masterBoxContext } from '../../protocol/masterbox.ts';
 import type { Card } from '../town/card.ts';
-import { hexUid, newChip, noReload, orderCard, prepareChip, relayed } from '../town/cardstock.ts';
+import { hexUid, newChip, noReload, orderCard, prepareChip, quiet, relayed } from '../town/cardstock.ts';
 import { field } from '../town/field.ts';
 import { eventually, openKiosk } from '../town/kiosk.ts';
 import { openPcscd } from '../town/pcscd.ts';
@@ -26,7 +26,7 @@ async function memberCard(hub: Hub, desk: Kiosk, member: string): Promise<Card> 
   const reader = field(card);
   reader.insert();
   const relay = makeRelay({
-    service: makeService({ ...hub, random: randomBytes, now: Date.now }),
+    service: makeService({ ...hub, ...(await quiet(hub)), random: randomBytes, now: Date.now }),
     reload: noReload,
   });
   await relayed(relay, { ...desk, role: 'issuing' }, { deed: 'service', uid: hexUid(card) }, reader.transmit);

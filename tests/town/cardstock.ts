@@ -5,6 +5,7 @@ import { prepare } from '../../cards/prepare.ts';
 import { play } from '../../cards/script.ts';
 import type { Operation, Reply } from '../../hub/mqtt/router.ts';
 import type { Begin } from '../../hub/operations/relay.ts';
+import { openTransit } from '../../hub/operations/transit.ts';
 import type { Hub } from '../../hub/serve.ts';
 import type { Kiosk } from '../../hub/store/registry.ts';
 import type { CardUid, CooperativeId, MemberId } from '../../protocol/ids.ts';
@@ -52,6 +53,12 @@ export function orderCard({ registry }: StockOffice, member: string, batch = 'to
   const number = `9360${String(process.pid).padStart(7, '0')}${String(numbers).padStart(5, '0')}`;
   registry.placeOrders([{ number, member: member as MemberId, batch, at: Date.now() }]);
   return number;
+}
+
+/** What a hub has beside its files, for one that is put together by hand: its open reloads, and alarms nobody hears. */
+export async function quiet({ ledger }: Pick<Hub, 'ledger'>) {
+  const hush = () => undefined;
+  return { transit: await openTransit(ledger), alarms: { raise: hush, echo: hush } };
 }
 
 /** Everything that passed through a kiosk in one conversation, as JSON texts and bytes. */
