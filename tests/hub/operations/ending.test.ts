@@ -1,5 +1,6 @@
 /** A card that is frozen or has ended gives its money back once, whatever tears it, and then opens for nobody. */
 import { expect, onTestFinished, test } from 'vitest';
+import { hubPaths } from '../../../hub/config.ts';
 import type { CardStatus } from '../../../hub/rules/lifecycle.ts';
 import { auditFile } from '../../../hub/store/sqlite/audit.ts';
 import { HUB_KIOSK_NO } from '../../../protocol/ids.ts';
@@ -31,15 +32,14 @@ async function expectEmptied(desk: Desk, card: Card, whole: bigint, at: unknown)
 const versions = (card: Card) => card.memory.keys.map(({ version }) => version);
 const RETIRED = [255, 255, 255, 255, 255];
 
-async function loaded(desk: Desk, amount = AMOUNT): Promise<Card> {
-  const card = await desk.make(MEMBER);
+async function loaded(desk: Desk, amount = AMOUNT, member = MEMBER): Promise<Card> {
+  const card = await desk.make(member);
   expect(await desk.load(card, amount)).toMatchObject({ done: 'reload', receipt: { outcome: 'approved' } });
   return card;
 }
 
 const accountOf = async (desk: Desk, card: Card) => (await desk.money(card)).account;
 
-/** Ends the member's card, so that another may be ordered. */
 const numberOf = (desk: Desk, card: Card) => desk.known(card).number;
 
 test('a frozen card is emptied into the account, keeps its keys, and pays again once it is unfrozen', async () => {
@@ -84,7 +84,8 @@ test('a card that has ended gets no key at a stall, whatever version it tells', 
   await desk.become(card, 'retired');
   await desk.serve(card);
   for (const told of [1, 2, 255]) expect(await desk.askKey(card, told)).toMatchObject({ refusal: 'card-blocked' });
-  expect(await desk.load(card, AMOUNT)).toBeNull();
+  // Not even for one who had the key.
+  expect(await desk.load(card, AMOUNT)).toMatchObject({ receipt: { outcome: 'declined', reason: 'card-blocked' } });
 });
 
 test('a card in use that tells the version of those that ended gets no key either', async () => {
@@ -174,7 +175,7 @@ test('a hub that dies when the ledger has the drain and the registry does not kn
 
 test('the next payment from the account books what a drain without an answer took, and can spend it', async () => {
   const desk = await open();
-  const card = await loaded(desk, 150_000n);
+  const card = await loaded(desk, 150_000n, 'tk-0002');
   const whole = (await accountOf(desk, card)) + 150_000n;
   await desk.become(card, 'frozen');
   await desk.serve(card, lostCommit);
@@ -209,6 +210,21 @@ test('a drain that never was is void too when a tap was lost after it: its recor
   expect(await desk.sell(card, 1_000n)).toMatchObject({ outcome: 'approved' });
   expect(desk.hub.registry.drainsOf(hexUid(card))).toEqual([]);
   expect(desk.alarms).toEqual([]);
+});
+
+test('a drain whose proof a lost tap has covered is neither booked nor void, and no key is retired', async () => {
+  const desk = await open();
+  const card = await loaded(desk);
+  await desk.become(card, 'frozen');
+  await desk.serve(card, lostCommit);
+  expect(await desk.sell(card, 1_000n, { tear: { apdu: 8, when: 'after' } })).toBeNull();
+  await desk.become(card, 'retired');
+  const before = await desk.money(card);
+  expect(await desk.serve(card)).toEqual({ done: 'unknown' });
+  expect(desk.hub.registry.drainsOf(hexUid(card))).toMatchObject([{ amount: AMOUNT, state: 'open' }]);
+  expect(await desk.money(card)).toEqual(before);
+  expect(versions(card)).toEqual([1, 1, 1, 1, 1]);
+  expect(desk.alarms).toContain('drain-open');
 });
 
 test('a reload without an answer is proven by the drain after it, and its money comes back with the rest', async () => {
@@ -288,6 +304,6 @@ test('the books of drains stand up to the audit, each under the hub’s own numb
   expect(line).toMatchObject({ kind: 'drain', amount: -AMOUNT, balance: 0n, key: { origin: HUB_KIOSK_NO } });
   const [back] = await desk.hub.ledger.lines({ cooperative: issuer, kind: 'member', owner: member }, null, 1);
   expect(back).toMatchObject({ kind: 'drain', amount: AMOUNT, key: line?.key });
-  const audit = auditFile(`${desk.place.directory}/ledger.sqlite`);
+  const audit = auditFile(hubPaths(desk.place.directory).ledger);
   expect(audit).toMatchObject({ total: 0n, brokenPairs: [], brokenAccounts: [], brokenEntries: [] });
 });
