@@ -50,7 +50,8 @@ export function makeCardKey({ vault, registry, now }: CardKeyDeps): Operation<'c
     const card = registry.card(body.uid as CardUid);
     if (card === undefined) return { refusal: 'card-unknown', detail: `card ${body.uid} is not registered` };
     if (card.status !== 'active') return { refusal: 'card-blocked', detail: `card ${body.uid} is ${card.status}` };
-    if (body.told === RETIRED_VERSION) return { refusal: 'card-blocked', detail: `card ${body.uid} tells that it ended` };
+    if (body.told === RETIRED_VERSION)
+      return { refusal: 'card-blocked', detail: `card ${body.uid} tells that it ended` };
     if (!withinQuota(kiosk.no, card.uid)) {
       const detail = `more than ${KEY_CACHE.cards} new cards within ${KEY_CACHE.hours} hours`;
       return { refusal: 'key-quota', detail, alarm: 'key-quota' };

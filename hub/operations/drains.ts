@@ -42,7 +42,12 @@ export function drainCertificate(
 }
 
 /** Whether a counter file holds exactly what this drain would have left there: proof, whoever read it (TRUTH 2 c). */
-function isShown(deps: DrainsDeps, card: Card, drain: Drain, { keyVersion, before }: Pick<Seen, 'keyVersion' | 'before'>) {
+function isShown(
+  deps: DrainsDeps,
+  card: Card,
+  drain: Drain,
+  { keyVersion, before }: Pick<Seen, 'keyVersion' | 'before'>,
+) {
   const { tmc, keyVersion: of } = seenIn(drain);
   if (of !== keyVersion || counterOf(before) !== tmc) return false;
   const certificate = drainCertificate(deps, card, drain);

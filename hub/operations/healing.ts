@@ -1,9 +1,9 @@
 /** Healing: what a card's later transaction tells of its reload that is still on its way, posted before all else. */
 import { timingSafeEqual } from 'node:crypto';
+import type { Alarms } from '../alarms.ts';
 import type { ReloadKind } from '../rules/entries.ts';
 import { healing } from '../rules/reload.ts';
 import { type Ledger, type PostRequest, RELEASE_ORIGIN, RELOAD_ORIGIN } from '../store/ledger.ts';
-import type { Alarms } from '../alarms.ts';
 import type { Card } from '../store/registry.ts';
 import type { Vault } from '../vault.ts';
 import { type Carried, counterOf, reloadCertificate, type Transit } from './transit.ts';

@@ -5,10 +5,7 @@ import type { Checked, RelayBreak, Relayed } from './relayed.ts';
 import { type PanelKey, type Present, READER_STARTING } from './sale.ts';
 
 /** What the hub did for a card. */
-export type Served = Extract<
-  RelayEnd,
-  { readonly done: 'personalise' | 'renewed' | 'sound' | 'drained' | 'retired' }
->;
+export type Served = Extract<RelayEnd, { readonly done: 'personalise' | 'renewed' | 'sound' | 'drained' | 'retired' }>;
 
 /** Why nothing was done for a card. */
 export type Trouble =

@@ -1,10 +1,9 @@
 /** A card torn at any step of its life is brought back by doing the same again, and no key is ever tried in vain. */
-import { onTestFinished } from 'vitest';
-import { expect, test } from 'vitest';
-import { drawCardNumber } from '../../hub/rules/cardnumber.ts';
 import { randomBytes } from 'node:crypto';
+import { expect, onTestFinished, test } from 'vitest';
+import { drawCardNumber } from '../../hub/rules/cardnumber.ts';
 import type { Card } from '../town/card.ts';
-import { hexUid, newChip, orderCard, prepareChip } from '../town/cardstock.ts';
+import { failedTries, hexUid, newChip, orderCard, prepareChip } from '../town/cardstock.ts';
 import { type Desk, openDesk } from '../town/desk.ts';
 import type { Trouble } from '../town/field.ts';
 
@@ -79,6 +78,22 @@ const steps: readonly Step[] = [
   },
 ];
 
+test('a key that a card refuses is counted, also when another one succeeds after it', async () => {
+  const desk = await openDesk();
+  onTestFinished(() => desk.close());
+  const card = await desk.make(MEMBER);
+  const failed = failedTries(card);
+  const { keys } = card.memory;
+  const [, debit] = keys;
+  if (debit === undefined) throw new Error('no key 1');
+  // Key 1 lies about its version: the only way in which the version tells a wrong key.
+  keys[1] = { ...debit, key: randomBytes(16) };
+  expect(await desk.load(card, AMOUNT)).toBeNull();
+  keys[1] = debit;
+  expect(await desk.load(card, AMOUNT)).toMatchObject({ done: 'reload' });
+  expect([failed(), card.memory.failures]).toEqual([1, 0]);
+});
+
 test.each(steps)('$name, torn before and after each of its commands, is done by playing it again', async (step) => {
   const desk = await openDesk();
   onTestFinished(() => desk.close());
@@ -87,10 +102,11 @@ test.each(steps)('$name, torn before and after each of its commands, is done by 
   for (const when of ['before', 'after'] as const) {
     for (let apdu = 0; ; apdu++) {
       const card = await step.begin(desk);
+      const failed = failedTries(card);
       const whole = step.name === 'replacement' ? await moneyOf(desk, card) : null;
       const done = await step.play(desk, card, { tear: { apdu, when } });
       if (!done) expect([apdu, when, await step.play(desk, card)]).toEqual([apdu, when, true]);
-      failures += card.memory.failures;
+      failures += failed();
       const versions = card.memory.keys.map(({ version }) => version);
       expect([apdu, when, versions]).toEqual([apdu, when, step.versions]);
       expect([apdu, when, desk.hub.registry.openChanges(hexUid(card))]).toEqual([apdu, when, []]);

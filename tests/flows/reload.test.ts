@@ -288,7 +288,7 @@ function amountHeard(exchanges: readonly Exchange[], key1: Uint8Array, key: Uint
   return BigInt(Buffer.from(credited).readUInt32LE(0));
 }
 
-test('after any row of loads, sales and torn cards no credit came twice, and the books hold what the card holds', async () => {
+test('after any row of loads, sales and tears no credit came twice, and the books hold what the card holds', async () => {
   const { below, pick } = chance('loads and sales');
   const who = holder('04165350554c80');
   const before = await who.books();

@@ -316,7 +316,7 @@ test('a new master begins after every version that a card has, or may have got',
   expect(await rotate('app')).toMatchObject({ ok: true, master: { from: 18 } });
 });
 
-test('nothing comes after version 254, since 255 says that a card has ended, and a purpose or cooperative that does not exist has no master', async () => {
+test('nothing comes after version 254, and a purpose or cooperative that does not exist has no master', async () => {
   const { rotate, contents, reseal, paths } = await makeVault();
   const whole = contents();
   const last = whole.masters.map((row) =>

@@ -55,6 +55,20 @@ export function orderCard({ registry }: StockOffice, member: string, batch = 'to
   return number;
 }
 
+const AUTHENTICATION_ERROR = 0x91ae;
+
+/** Counts from now on how often this card says that a key is wrong: its own count starts anew at each success. */
+export function failedTries(card: Card): () => number {
+  const process = card.process.bind(card);
+  let count = 0;
+  card.process = (apdu) => {
+    const reply = process(apdu);
+    if (parseResponse(reply)?.status === AUTHENTICATION_ERROR) count += 1;
+    return reply;
+  };
+  return () => count;
+}
+
 /** What a hub has beside its files, for one that is put together by hand: its open reloads, and alarms nobody hears. */
 export async function quiet({ ledger }: Pick<Hub, 'ledger'>) {
   const hush = () => undefined;

@@ -12,7 +12,7 @@ import { makeService } from '../../hub/operations/service.ts';
 import { openTransit } from '../../hub/operations/transit.ts';
 import type { CardStatus } from '../../hub/rules/lifecycle.ts';
 import type { Hub } from '../../hub/serve.ts';
-import type { Card as Known, Kiosk } from '../../hub/store/registry.ts';
+import type { Kiosk, Card as Known } from '../../hub/store/registry.ts';
 import { tellCards } from '../../hub/tellcards.ts';
 import type { PurchaseRequest } from '../../protocol/purchase.ts';
 import type { Receipt } from '../../protocol/receipt.ts';
@@ -166,8 +166,7 @@ export async function openDesk() {
         return (JSON.parse(reply.body) as { receipt: Receipt }).receipt;
       }),
     /** Asks for the card's key as a stall does. @param told the version of key 1 that the card tells */
-    askKey: (card: Card, told: number) =>
-      ops.cardKey({ kiosk: stall, body: { uid: hexUid(card), told }, hash: '' }),
+    askKey: (card: Card, told: number) => ops.cardKey({ kiosk: stall, body: { uid: hexUid(card), told }, hash: '' }),
     /** Member's account, money on its way, purse: as the books have them; and what lies in the card. */
     async money(card: Card) {
       const { issuer, member, uid } = known(card);

@@ -29,7 +29,10 @@ export function givenVersions(path: string): GivenVersions {
   const db = new Database(path, { readonly: true });
   try {
     const counter = { counter: TMAC_KEY_NO };
-    const keyVersion = db.prepare(KEYS).pluck().get({ ...counter, retired: RETIRED_VERSION }) as number | null;
+    const keyVersion = db
+      .prepare(KEYS)
+      .pluck()
+      .get({ ...counter, retired: RETIRED_VERSION }) as number | null;
     const rows = db.prepare(COUNTER_KEYS).all(counter) as { issuer: string; version: number }[];
     return {
       keyVersion: keyVersion ?? 0,

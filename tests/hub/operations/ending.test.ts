@@ -61,7 +61,10 @@ test('a frozen card is emptied into the account, keeps its keys, and pays again 
   expect(desk.alarms).toEqual([]);
 });
 
-test.each(['replaced', 'retired'] as const)('a %s card is emptied, and its keys tell that it has ended', async (status) => {
+test.each([
+  'replaced',
+  'retired',
+] as const)('a %s card is emptied, and its keys tell that it has ended', async (status) => {
   const desk = await open();
   const card = await loaded(desk);
   const whole = (await accountOf(desk, card)) + AMOUNT;
@@ -95,7 +98,7 @@ test('a card in use that tells the version of those that ended gets no key eithe
   expect(await desk.askKey(card, 1)).toMatchObject({ body: expect.stringContaining('"keyVersion":1') });
 });
 
-test('torn at every command, before it and after it, the next time brings it to its end with every rupiah', async () => {
+test('torn before or after any command, it is brought to its end the next time, with every rupiah', async () => {
   const desk = await open();
   for (const when of ['before', 'after'] as const) {
     for (let apdu = 0; ; apdu++) {
@@ -134,7 +137,10 @@ test('torn again and again at the commit, a card loses nothing and is booked onc
       const torn = await desk.serve(card, { tear: { apdu, when: letter === 'a' ? 'after' : 'before' } });
       expect([plan, at, torn]).toEqual([plan, at, { done: null, failure: 'lost', at: 'commit' }]);
     }
-    expect([plan, await desk.serve(card)]).toEqual([plan, expect.objectContaining({ done: 'retired', amount: 35_000 })]);
+    expect([plan, await desk.serve(card)]).toEqual([
+      plan,
+      expect.objectContaining({ done: 'retired', amount: 35_000 }),
+    ]);
     await expectEmptied(desk, card, whole, plan);
   }
   expect(desk.alarms).toEqual([]);
