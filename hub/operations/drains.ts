@@ -5,6 +5,7 @@ import { tmv, transactionInput, transactionKeys } from '../../cards/tmac.ts';
 import { HUB_KIOSK_NO } from '../../protocol/ids.ts';
 import { spellRupiah } from '../../protocol/money.ts';
 import { isVoid } from '../rules/drain.ts';
+import { isLive } from '../rules/lifecycle.ts';
 import { purseOf } from '../rules/postings.ts';
 import type { Drain } from '../store/drains.ts';
 import type { Ledger, PostRequest } from '../store/ledger.ts';
@@ -55,19 +56,14 @@ function isShown(
 }
 
 const isOpen = ({ state }: Drain) => state === 'open';
+const seqsOf = (drains: readonly Drain[]) => drains.map(({ seq }) => seq);
 
 /** Notes as proven what the counter file shows of the card's drains, before its next transaction hides it. */
 export function learnFrom(deps: DrainsDeps, card: Card, counter: Pick<Seen, 'keyVersion' | 'before'>): void {
-  const shown = deps.registry.drainsOf(card.uid).find((drain) => isOpen(drain) && isShown(deps, card, drain, counter));
-  if (shown !== undefined) settle(deps, card, [shown]);
-}
-
-/** Notes proven drains, and as void those whose slots they fill. */
-function settle({ registry }: DrainsDeps, card: Card, proven: readonly Drain[], voided: readonly Drain[] = []): void {
-  const filled = new Set(proven.map((drain) => seenIn(drain).tmc));
-  const others = registry.drainsOf(card.uid).filter((drain) => isOpen(drain) && !proven.includes(drain));
-  const lost = others.filter((drain) => voided.includes(drain) || filled.has(seenIn(drain).tmc));
-  registry.judgeDrains(card.uid, { proven: proven.map(({ seq }) => seq), void: lost.map(({ seq }) => seq) });
+  const shown = deps.registry
+    .drainsOf(card.uid)
+    .filter((drain) => isOpen(drain) && isShown(deps, card, drain, counter));
+  if (shown.length > 0) deps.registry.judgeDrains(card.uid, { proven: seqsOf(shown), void: [] });
 }
 
 /**
@@ -83,7 +79,7 @@ export function learnAll(deps: DrainsDeps, where: string, card: Card, seen: Seen
     const holdsRecord = [0, 16, 32, 48].some((at) => shown.subarray(at, at + 16).equals(record));
     return !proven.includes(drain) && isVoid({ keyVersion, tmc: tmc - 1 }, { ...seen, holdsRecord });
   });
-  settle(deps, card, proven, voided);
+  deps.registry.judgeDrains(card.uid, { proven: seqsOf(proven), void: seqsOf(voided) });
   for (const { seq, amount } of deps.registry.drainsOf(card.uid).filter(isOpen)) {
     const what = `drain ${HUB_KIOSK_NO}/${seq} of card ${card.uid} over ${spellRupiah(amount)}`;
     deps.alarms.raise('drain-open', where, `${what} stays open: its tap at counter ${seen.tmc} does not tell`);
@@ -144,7 +140,7 @@ export async function bookDrains(deps: DrainsDeps, where: string, card: Card): P
       deps.alarms.raise('drain-open', where, `${what} is not booked: ${why}; the money is the member's`);
       return { amount, whole: false };
     }
-    deps.registry.bookDrain(card.uid, drain.seq);
+    deps.registry.bookDrain(card.uid, drain.seq, !isLive(card.status));
     amount += drain.amount;
   }
   return { amount, whole: true };

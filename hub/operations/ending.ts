@@ -11,6 +11,7 @@ import { type Failure, failure, type Script } from '../../cards/script.ts';
 import { HUB_KIOSK_NO } from '../../protocol/ids.ts';
 import type { RelayEnd } from '../../protocol/relay.ts';
 import { BEACON_SECONDS, minuteOfSlot } from '../../protocol/status.ts';
+import { isLive } from '../rules/lifecycle.ts';
 import type { Drain } from '../store/drains.ts';
 import type { Ledger } from '../store/ledger.ts';
 import type { Card, Kiosk, Registry } from '../store/registry.ts';
@@ -30,8 +31,6 @@ export interface EndingDeps extends DrainsDeps {
 
 const CHALLENGE_BYTES = 16;
 const UNKNOWN: RelayEnd = { done: 'unknown' };
-
-const hasEnded = ({ status }: Card) => status === 'replaced' || status === 'retired';
 
 /** Keys by the version that a card may tell: a card that tells another one is a copy. */
 function ringOf({ vault, registry }: EndingDeps, card: Card, next: number | null): Keyring {
@@ -85,7 +84,7 @@ function drainScript(deps: EndingDeps, draining: Draining): Script<PaymentDone |
       // First: the commit that is about to leave hides what the counter file shows now.
       learnFrom(deps, card, { keyVersion, before });
       const evidence = packAsked({ keyVersion, before, records, encTmri, ...marked });
-      draining.intent = { seq, uid, at, amount: opening, ended: hasEnded(card), evidence };
+      draining.intent = { seq, uid, at, amount: opening, evidence };
       registry.putDrain(draining.intent);
     },
   });
@@ -114,7 +113,7 @@ async function finish(deps: EndingDeps, draining: Draining, result: PaymentDone 
   if (!result.ok) return failed(result);
   if (!sound || !whole) return UNKNOWN;
   const { number } = card;
-  if (!hasEnded(card)) return { done: 'drained', number, amount: Number(amount) };
+  if (isLive(card.status)) return { done: 'drained', number, amount: Number(amount) };
   return registry.drainsOf(card.uid).length > 0 ? UNKNOWN : retire(deps, card);
 }
 
@@ -146,7 +145,7 @@ function retire(deps: EndingDeps, card: Card): Begun {
 export function endCard(deps: EndingDeps, kiosk: Kiosk, card: Card): Begun {
   const { registry, ledger, now } = deps;
   if (registry.chip(card.uid)?.keyVersion === RETIRED_VERSION) return awaited(Promise.resolve(retired(deps, card)));
-  if (hasEnded(card) && neverReady(deps, card)) return retire(deps, card);
+  if (!isLive(card.status) && neverReady(deps, card)) return retire(deps, card);
   // The ledger first: from here on it releases no reload of this card.
   const told = tellCards(registry, ledger).then(() => {
     const draining: Draining = { card, kiosk, at: now(), intent: null };

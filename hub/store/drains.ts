@@ -10,8 +10,6 @@ export interface Drain {
   readonly at: number;
   /** All that the purse held, in rupiah; may be 0. */
   readonly amount: bigint;
-  /** Whether the card was replaced or retired then, and so is never loaded again. */
-  readonly ended: boolean;
   /** What the card was asked to certify; all of it but the amount. */
   readonly evidence: Uint8Array;
   /** `proven`: its certificate was seen, and the ledger may not have it yet. */
@@ -27,8 +25,11 @@ export interface Drains {
   drainsOf(uid: CardUid): readonly Drain[];
   /** What the card has shown: these drains were committed, and those were not; all at once. */
   judgeDrains(uid: CardUid, judged: { readonly proven: readonly number[]; readonly void: readonly number[] }): void;
-  /** The ledger has a proven drain on its disk; done twice, the second time changes nothing. */
-  bookDrain(uid: CardUid, seq: number): void;
-  /** What came back from a card after it had ended, in rupiah. */
+  /**
+   * The ledger has a proven drain on its disk; done twice, the second time changes nothing.
+   * @param ended whether the card was replaced or retired by then
+   */
+  bookDrain(uid: CardUid, seq: number, ended: boolean): void;
+  /** What came back from a card once it had ended, in rupiah. */
   returnedSinceEnd(uid: CardUid): bigint;
 }

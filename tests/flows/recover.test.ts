@@ -18,6 +18,8 @@ interface Step {
   begin(desk: Desk): Promise<Card>;
   /** @returns whether it was done to its end. */
   play(desk: Desk, card: Card, trouble?: Trouble): Promise<boolean>;
+  /** Whether it writes files that a tear may leave half written. */
+  readonly writes?: boolean;
   /** Version of each key after it. */
   readonly versions: readonly number[];
 }
@@ -47,6 +49,7 @@ const steps: readonly Step[] = [
     commands: 60,
     begin: preparedChip,
     play: (desk, card, trouble) => served(desk, card, 'personalise', trouble),
+    writes: true,
     versions: [1, 1, 1, 1, 1],
   },
   {
@@ -99,12 +102,14 @@ test.each(steps)('$name, torn before and after each of its commands, is done by 
   onTestFinished(() => desk.close());
   let torn = 0;
   let failures = 0;
-  for (const when of ['before', 'after'] as const) {
+  const whens = ['before', 'after', ...(step.writes ? (['during'] as const) : [])] as const;
+  for (const when of whens) {
     for (let apdu = 0; ; apdu++) {
       const card = await step.begin(desk);
       const failed = failedTries(card);
       const whole = step.name === 'replacement' ? await moneyOf(desk, card) : null;
-      const done = await step.play(desk, card, { tear: { apdu, when } });
+      const tear = when === 'during' ? { apdu, when, executed: false } : { apdu, when };
+      const done = await step.play(desk, card, { tear });
       if (!done) expect([apdu, when, await step.play(desk, card)]).toEqual([apdu, when, true]);
       failures += failed();
       const versions = card.memory.keys.map(({ version }) => version);

@@ -236,7 +236,7 @@ test('a start that never reached the hub is declined for good when it is asked a
   expect(await who.books()).toEqual(before);
 });
 
-test('whoever hears all of a load and knows the factory’s key learns neither key 3 nor the counter file’s key', async () => {
+test('whoever hears a load and knows the factory’s key learns neither key 3 nor the counter file’s key', async () => {
   const uid = '041b5350554c80';
   const who = holder(uid);
   const known = hub.registry.card(uid as CardUid);
@@ -288,7 +288,7 @@ function amountHeard(exchanges: readonly Exchange[], key1: Uint8Array, key: Uint
   return BigInt(Buffer.from(credited).readUInt32LE(0));
 }
 
-test('after any row of loads, sales and tears no credit came twice, and the books hold what the card holds', async () => {
+test('after any row of loads, sales and tears no credit came twice, and books and card hold the same', async () => {
   const { below, pick } = chance('loads and sales');
   const who = holder('04165350554c80');
   const before = await who.books();

@@ -11,15 +11,15 @@ export function hubSeqs(db: Database.Database): (count: number) => number {
   return (count) => (take.get(count) as number) - count + 1;
 }
 
-const UNSETTLED = `SELECT seq, uid, at, amount, ended, evidence, state FROM drain
+const UNSETTLED = `SELECT seq, uid, at, amount, evidence, state FROM drain
   WHERE state = 'open' OR state = 'proven' ORDER BY seq`;
 
-type Row = Omit<Drain, 'amount' | 'ended'> & { readonly amount: number; readonly ended: number };
+type Row = Omit<Drain, 'amount'> & { readonly amount: number };
 
 function load(db: Database.Database): Map<CardUid, readonly Drain[]> {
   const unsettled = new Map<CardUid, readonly Drain[]>();
   for (const row of db.prepare(UNSETTLED).all() as Row[]) {
-    const drain = { ...row, amount: BigInt(row.amount), ended: row.ended === 1 };
+    const drain = { ...row, amount: BigInt(row.amount) };
     unsettled.set(row.uid, [...(unsettled.get(row.uid) ?? []), drain]);
   }
   return unsettled;
@@ -30,15 +30,16 @@ export function openDrains(db: Database.Database): Drains {
   const unsettled = load(db);
   const takeSeqs = hubSeqs(db);
   const insert = db.prepare(
-    "INSERT INTO drain (seq, uid, at, amount, ended, evidence, state) VALUES (?, ?, ?, ?, ?, ?, 'open')",
+    "INSERT INTO drain (seq, uid, at, amount, evidence, state, ended) VALUES (?, ?, ?, ?, ?, 'open', 0)",
   );
-  const move = db.prepare('UPDATE drain SET state = ? WHERE seq = ? AND state = ?');
+  const move = db.prepare("UPDATE drain SET state = ? WHERE seq = ? AND state = 'open'");
+  const book = db.prepare("UPDATE drain SET state = 'booked', ended = ? WHERE seq = ? AND state = 'proven'");
   const returned = db
     .prepare("SELECT coalesce(sum(amount), 0) FROM drain WHERE uid = ? AND ended = 1 AND state = 'booked'")
     .pluck();
   const judge = db.transaction((proven: readonly number[], voided: readonly number[]) => {
-    for (const seq of proven) move.run('proven', seq, 'open');
-    for (const seq of voided) move.run('void', seq, 'open');
+    for (const seq of proven) move.run('proven', seq);
+    for (const seq of voided) move.run('void', seq);
   });
   const drainsOf = (uid: CardUid) => unsettled.get(uid) ?? [];
   const keep = (uid: CardUid, drains: readonly Drain[]) => {
@@ -49,8 +50,8 @@ export function openDrains(db: Database.Database): Drains {
   return {
     takeHubSeq: () => takeSeqs(1),
     putDrain(drain) {
-      const { seq, uid, at, amount, ended, evidence } = drain;
-      insert.run(seq, uid, at, amount, ended ? 1 : 0, evidence);
+      const { seq, uid, at, amount, evidence } = drain;
+      insert.run(seq, uid, at, amount, evidence);
       keep(uid, [...drainsOf(uid), { ...drain, state: 'open' }]);
     },
     drainsOf,
@@ -62,8 +63,8 @@ export function openDrains(db: Database.Database): Drains {
         left.map((drain) => (proven.includes(drain.seq) ? { ...drain, state: 'proven' } : drain)),
       );
     },
-    bookDrain(uid, seq) {
-      move.run('booked', seq, 'proven');
+    bookDrain(uid, seq, ended) {
+      book.run(ended ? 1 : 0, seq);
       keep(
         uid,
         drainsOf(uid).filter((drain) => drain.seq !== seq),

@@ -96,7 +96,7 @@ WHEN OLD.number IS NOT NEW.number OR OLD.member IS NOT NEW.member OR OLD.batch I
 BEGIN SELECT RAISE(ABORT, 'an order never changes'); END;
 
 -- Drains of purses, each written before its commit leaves for the card. seq is under the hub's own number; evidence is
--- what the card was asked to certify. `ended`: the card was replaced or retired then, and is never loaded again.
+-- what the card was asked to certify. `ended`: the card was replaced or retired when the drain was booked.
 CREATE TABLE IF NOT EXISTS drain (
   seq      INTEGER PRIMARY KEY CHECK (seq BETWEEN 1 AND 16777215),
   uid      TEXT NOT NULL REFERENCES card (uid),
@@ -110,7 +110,7 @@ CREATE INDEX IF NOT EXISTS drain_of ON drain (uid);
 CREATE INDEX IF NOT EXISTS drain_unsettled ON drain (seq) WHERE state = 'open' OR state = 'proven';
 CREATE TRIGGER IF NOT EXISTS drain_kept BEFORE DELETE ON drain
 BEGIN SELECT RAISE(ABORT, 'a drain is never forgotten'); END;
-CREATE TRIGGER IF NOT EXISTS drain_final BEFORE UPDATE OF seq, uid, at, amount, ended, evidence ON drain
+CREATE TRIGGER IF NOT EXISTS drain_final BEFORE UPDATE OF seq, uid, at, amount, evidence ON drain
 BEGIN SELECT RAISE(ABORT, 'a drain never changes'); END;
 CREATE TRIGGER IF NOT EXISTS drain_forward BEFORE UPDATE OF state ON drain
 WHEN NOT (OLD.state = 'open' OR (OLD.state = 'proven' AND NEW.state = 'booked'))

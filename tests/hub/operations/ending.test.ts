@@ -5,7 +5,7 @@ import type { CardStatus } from '../../../hub/rules/lifecycle.ts';
 import { auditFile } from '../../../hub/store/sqlite/audit.ts';
 import { HUB_KIOSK_NO } from '../../../protocol/ids.ts';
 import type { Card } from '../../town/card.ts';
-import { hexUid, newChip, orderCard, prepareChip } from '../../town/cardstock.ts';
+import { failedTries, hexUid, newChip, orderCard, prepareChip } from '../../town/cardstock.ts';
 import { type Desk, openDesk } from '../../town/desk.ts';
 import type { Trouble } from '../../town/field.ts';
 
@@ -161,7 +161,7 @@ test('a hub that dies between the card’s commit and its answer books it when t
   await expectEmptied(desk, card, whole, 'restarted');
 });
 
-test('a hub that dies when the ledger has the drain and the registry does not know it yet books it no second time', async () => {
+test('a hub that dies when the ledger has the drain and the registry does not, books it no second time', async () => {
   const desk = await open();
   const card = await loaded(desk);
   const whole = (await accountOf(desk, card)) + AMOUNT;
@@ -177,6 +177,17 @@ test('a hub that dies when the ledger has the drain and the registry does not kn
   expect(await desk.money(card)).toMatchObject({ account: whole, purse: 0n });
   expect(await desk.serve(card)).toMatchObject({ done: 'retired', amount: 35_000 });
   await expectEmptied(desk, card, whole, 'restarted');
+});
+
+test('what a drain took from a frozen card without an answer is told when the card has ended', async () => {
+  const desk = await open();
+  const card = await loaded(desk);
+  const whole = (await accountOf(desk, card)) + AMOUNT;
+  await desk.become(card, 'frozen');
+  await desk.serve(card, lostCommit);
+  await desk.become(card, 'replaced');
+  expect(await desk.serve(card)).toMatchObject({ done: 'retired', amount: 35_000 });
+  await expectEmptied(desk, card, whole, 'replaced');
 });
 
 test('the next payment from the account books what a drain without an answer took, and can spend it', async () => {
@@ -264,7 +275,10 @@ test('what the books do not cover stays open with an alarm, no key is retired, a
   expect(await desk.money(card)).toEqual({ ...before, card: 0n });
   await desk.restart();
   expect(await desk.serve(card)).toEqual({ done: 'unknown' });
-  expect(desk.hub.registry.drainsOf(hexUid(card))).toMatchObject([{ amount: 40_000n, state: 'proven' }, {}]);
+  const [first, ...more] = desk.hub.registry.drainsOf(hexUid(card));
+  expect([first, more.length]).toMatchObject([{ amount: 40_000n, state: 'proven' }, 1]);
+  // A decision would be final: there is none until the books are right.
+  expect(await desk.hub.ledger.standing({ origin: HUB_KIOSK_NO, seq: first?.seq ?? 0 })).toBeNull();
   expect(versions(card)).toEqual([1, 1, 1, 1, 1]);
 });
 
@@ -281,6 +295,21 @@ test('a commit that only a listener with key 1 could have answered is booked now
   expect(await desk.serve(card)).toEqual({ done: 'unknown' });
   expect(await desk.money(card)).toEqual({ ...before, card: 0n });
   expect(desk.alarms).toEqual(['drain-open']);
+});
+
+test('a card that tells a version which it never got is a copy: no key is tried on it, none is written', async () => {
+  const desk = await open();
+  const card = await loaded(desk);
+  await desk.become(card, 'retired');
+  const sound = structuredClone(card.memory.keys);
+  for (const version of [2, 254, 255]) {
+    const copied = sound.map((key) => ({ ...key, version }));
+    card.memory.keys.splice(0, 5, ...copied);
+    const failed = failedTries(card);
+    expect(await desk.serve(card)).toEqual({ done: null, failure: 'other-version', at: 'key 1' });
+    expect([failed(), structuredClone(card.memory.keys)]).toEqual([0, copied]);
+  }
+  expect((await desk.money(card)).purse).toBe(AMOUNT);
 });
 
 test('a spoilt chip that never became a card loses its keys without a word about money', async () => {

@@ -105,7 +105,7 @@ test('an opening balance is money at the bank owed to the member', () => {
   expect(written(legs)).toEqual(['Dr angkot/bank/- 200000', 'Cr angkot/member/siti 200000']);
 });
 
-test('a reload of 50.000 leaves the member’s account and lies in the purse once it is proven; a drain brings it back', () => {
+test('a reload of 50.000 leaves the account and lies in the purse once it is proven; a drain brings it back', () => {
   const figures = { issuer: I, member, card: '04a1b2c3d4e5f6' as CardUid, amount: 50_000n };
   const of = (kind: CardMoneyKind) => {
     const { legs, authority, payer } = entryOf({ kind, figures });

@@ -1,7 +1,6 @@
 /** A drain is on the disk before it is sent, its end is noted once, and the ledger books it once. */
 import Database from 'better-sqlite3';
 import { expect, onTestFinished, test } from 'vitest';
-import type { Drain } from '../../../../hub/store/drains.ts';
 import type { Work } from '../../../../hub/store/sqlite/engine.ts';
 import { openRegistry } from '../../../../hub/store/sqlite/registry.ts';
 import { type CardUid, type CooperativeId, HUB_KIOSK_NO, type MemberId } from '../../../../protocol/ids.ts';
@@ -28,9 +27,7 @@ function newRegistry() {
   return { registry, open, path };
 }
 
-const drainOf = (seq: number, more: Partial<Drain> = {}) => {
-  return { seq, uid: UID, at: 3, amount: 35_000n, ended: false, evidence: Uint8Array.of(seq, 1), ...more };
-};
+const drainOf = (seq: number) => ({ seq, uid: UID, at: 3, amount: 35_000n, evidence: Uint8Array.of(seq, 1) });
 
 test('a drain is on the disk at once, and another hub on the same files finds it open', () => {
   const { registry, open } = newRegistry();
@@ -45,7 +42,7 @@ test('a drain is on the disk at once, and another hub on the same files finds it
 
 test('what is known of a drain is never taken back, and only what was proven is booked', () => {
   const { registry, open, path } = newRegistry();
-  for (const seq of [5, 6, 7]) registry.putDrain(drainOf(seq, { ended: seq === 6 }));
+  for (const seq of [5, 6, 7]) registry.putDrain(drainOf(seq));
   registry.judgeDrains(UID, { proven: [6], void: [5] });
   registry.judgeDrains(UID, { proven: [], void: [6] });
   for (const one of [registry, open()]) {
@@ -55,8 +52,8 @@ test('what is known of a drain is never taken back, and only what was proven is 
     ]);
   }
   expect(registry.returnedSinceEnd(UID)).toBe(0n);
-  registry.bookDrain(UID, 6);
-  registry.bookDrain(UID, 6);
+  registry.bookDrain(UID, 6, true);
+  registry.bookDrain(UID, 6, false);
   expect(registry.returnedSinceEnd(UID)).toBe(35_000n);
   for (const one of [registry, open()]) expect(one.drainsOf(UID).map(({ seq }) => seq)).toEqual([7]);
   const db = new Database(path);
