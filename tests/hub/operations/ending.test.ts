@@ -203,6 +203,19 @@ test('the next payment from the account books what a drain without an answer too
   await expectEmptied(desk, card, whole - price, 'paid');
 });
 
+test('a load whose own commit hides a drain without an answer has it booked before it begins', async () => {
+  const desk = await open();
+  const card = await loaded(desk);
+  const whole = (await accountOf(desk, card)) + AMOUNT;
+  await desk.become(card, 'frozen');
+  await desk.serve(card, lostCommit);
+  await desk.become(card, 'active');
+  expect(await desk.load(card, 20_000n)).toMatchObject({ receipt: { outcome: 'approved' } });
+  expect(await desk.money(card)).toEqual({ account: whole - 20_000n, transit: 0n, purse: 20_000n, card: 20_000n });
+  expect(desk.hub.registry.drainsOf(hexUid(card))).toEqual([]);
+  expect(desk.alarms).toEqual([]);
+});
+
 test('a drain that the card never committed is void when the next tap fills its place', async () => {
   const desk = await open();
   const card = await loaded(desk);
