@@ -14,8 +14,10 @@ export interface Leg {
 export type Authority = 'card-certificate' | 'hub-relayed-session' | 'hub-session' | 'mirror' | 'rule' | 'two-officers';
 
 /** `reload-release` sends money on its way to a card's purse; `reload` proves that it came, `reload-void` that not. */
-export type EntryKind = 'opening' | 'purchase' | 'void' | ReloadKind;
+export type EntryKind = 'opening' | 'purchase' | 'void' | CardMoneyKind;
 export type ReloadKind = 'reload-release' | 'reload' | 'reload-void';
+/** Between a member's account and a card's purse; `drain` brings all that the purse held back to the account. */
+export type CardMoneyKind = ReloadKind | 'drain';
 
 export interface FeeShare {
   readonly to: CooperativeId;
@@ -53,8 +55,8 @@ export interface OpeningFigures {
   readonly amount: bigint;
 }
 
-/** A reload of a card's purse from its member's account, at any of its three steps. */
-export interface ReloadFigures {
+/** A reload of a card's purse from its member's account, at any of its three steps, or its drain. */
+export interface CardMoneyFigures {
   readonly issuer: CooperativeId;
   readonly member: MemberId;
   readonly card: CardUid;
@@ -65,7 +67,7 @@ export interface ReloadFigures {
 export type Instruction =
   | { readonly kind: 'opening'; readonly figures: OpeningFigures }
   | { readonly kind: 'purchase'; readonly figures: PurchaseFigures }
-  | { readonly kind: ReloadKind; readonly figures: ReloadFigures };
+  | { readonly kind: CardMoneyKind; readonly figures: CardMoneyFigures };
 
 /** Conditions judged in array order together with the entry; the bounds of accountKinds are always judged. */
 export type Guard =

@@ -18,7 +18,7 @@ export interface Batch {
 
 const WORKS = ['post', 'cancel', 'card', 'alarm'] as const;
 const GUARDS = ['card-active', 'pause', 'day', 'cap', 'next', 'idle', 'room'] as const;
-const INSTRUCTIONS = ['opening', 'purchase', 'reload-release', 'reload', 'reload-void'] as const;
+const INSTRUCTIONS = ['opening', 'purchase', 'reload-release', 'reload', 'reload-void', 'drain'] as const;
 const NOTHING = -1;
 
 /** Writes works one after another. */
