@@ -1,13 +1,17 @@
 /** Personalise: makes a prepared chip the card of the next member who waits for one, through an issuing kiosk. */
 import { TMAC_KEY_NO } from '../../cards/diversify.ts';
-import type { Keyring } from '../../cards/keyring.ts';
-import { LIGHT } from '../../cards/layout.ts';
-import { type PersonaliseOrder, personalise } from '../../cards/personalise.ts';
-import { type CardUid, HUB_KIOSK_NO } from '../../protocol/ids.ts';
+import { FACTORY_VERSION, type Keyring } from '../../cards/keyring.ts';
+import { KEY_NO, LIGHT } from '../../cards/layout.ts';
+import { authenticate, keyVersion } from '../../cards/opening.ts';
+import { type Personalised, type PersonaliseOrder, personalise } from '../../cards/personalise.ts';
+import { type Failure, failure, type Script } from '../../cards/script.ts';
+import { type CardUid, HUB_KIOSK_NO, PLATFORM } from '../../protocol/ids.ts';
 import { CARD_LIFE_YEARS, PURSE_CEILING } from '../../protocol/limits.ts';
 import type { RelayEnd } from '../../protocol/relay.ts';
 import { minuteOf, STATEMENT_CONTEXT, writeStatement } from '../../protocol/statement.ts';
 import { BEACON_SECONDS, minuteOfSlot } from '../../protocol/status.ts';
+import { isLive } from '../rules/lifecycle.ts';
+import type { Chip } from '../store/cardstock.ts';
 import type { Ledger } from '../store/ledger.ts';
 import type { Card, Making, Registry } from '../store/registry.ts';
 import { tellCards } from '../tellcards.ts';
@@ -78,18 +82,12 @@ function orderOf(deps: PersonaliseDeps, card: Card, made: Making): PersonaliseOr
   };
 }
 
-/** Makes a prepared chip the card of the member who has waited longest; or says why not. */
-export function bindChip({ registry, vault, now }: PersonaliseDeps, uid: CardUid): Card | Refused {
-  const chip = registry.chip(uid);
-  if (chip === undefined || chip.keyVersion === 0) {
-    const detail = `chip ${uid} was never prepared here`;
-    return { refusal: 'card-not-prepared', detail };
-  }
+/** The prepared chip becomes the card of the member who has waited longest; null if nobody waits any more. */
+function bindChip({ registry, vault, now }: PersonaliseDeps, { uid, keyVersion }: Chip): Card | null {
   const at = now();
   const slot = Math.floor(at / 1000 / BEACON_SECONDS);
-  const tmacKeyVersions = vault.versions().tmacKeyVersions;
-  const card = registry.bindCard({ uid, keyVersion: chip.keyVersion, tmacKeyVersions, slot, at });
-  return card ?? { refusal: 'nothing-to-issue', detail: 'no order waits for a card' };
+  const { tmacKeyVersions } = vault.versions();
+  return registry.bindCard({ uid, keyVersion, tmacKeyVersions, slot, at });
 }
 
 /** The version of the counter file's key is given once, also when the card is begun again (TRUTH section 8). */
@@ -101,16 +99,56 @@ function journalCounterKey({ registry, now }: PersonaliseDeps, { uid, tmacKeyVer
 async function finish({ registry, ledger }: PersonaliseDeps, card: Card): Promise<RelayEnd> {
   registry.proveKeys(card.uid, card.keyVersion);
   const now = registry.card(card.uid);
-  if (now?.status === 'personalising') registry.putCard({ ...now, status: 'ready' });
+  // An officer was faster: such a card must not be labelled and handed out.
+  if (now === undefined || !isLive(now.status)) return { done: null, failure: 'refused', at: 'ended by an officer' };
+  if (now.status === 'personalising') registry.putCard({ ...now, status: 'ready' });
   await tellCards(registry, ledger);
   const holder = registry.member(card.member)?.name ?? card.member;
-  const left = registry.orders().filter(({ uid }) => uid === null).length;
-  return { done: 'personalise', number: card.number, holder, left };
+  return { done: 'personalise', number: card.number, holder, left: registry.waiting() };
 }
 
 /** Begins, or goes on, where the card is. @param made how the hub marked it when its chip was bound */
-export function personaliseCard(deps: PersonaliseDeps, card: Card, made: Making): Begun {
+function making(deps: PersonaliseDeps, card: Card, made: Making): Script<Personalised | Failure> {
   journalCounterKey(deps, card);
-  const script = personalise(orderOf(deps, card, made));
-  return begun(script, async (result) => (result.ok ? finish(deps, card) : failed(result)));
+  return personalise(orderOf(deps, card, made));
+}
+
+export function personaliseCard(deps: PersonaliseDeps, card: Card, made: Making): Begun {
+  return begun(making(deps, card, made), async (result) => (result.ok ? finish(deps, card) : failed(result)));
+}
+
+/** The chip that was prepared lies there, and no copy of its UID: only it holds this key 0. */
+function* proveChip({ vault, random }: PersonaliseDeps, { uid, keyVersion: version }: Chip) {
+  const told = yield* keyVersion(KEY_NO.app);
+  if (!told.ok) return told;
+  if (told.version === FACTORY_VERSION) return failure('key 0', 'not-prepared', 'not-executed', null);
+  // Key 0 has one master for all: the chip has no issuer yet.
+  const key = told.version === version ? vault.keyring(PLATFORM, uid)(KEY_NO.app, version) : null;
+  if (key === null) return failure('key 0', 'other-version', 'not-executed', null);
+  return yield* authenticate({ no: KEY_NO.app, key }, random(16));
+}
+
+/**
+ * Makes a prepared chip a member's card, or says why not. An order is bound to it once it has proved its key: whoever
+ * only knows its UID uses up none, and makes no chip that is still in the box a card.
+ */
+export function issueChip(deps: PersonaliseDeps, uid: CardUid): Begun | Refused {
+  const chip = deps.registry.chip(uid);
+  if (chip === undefined || chip.keyVersion === 0) {
+    return { refusal: 'card-not-prepared', detail: `chip ${uid} was never prepared here` };
+  }
+  if (deps.registry.waiting() === 0) return { refusal: 'nothing-to-issue', detail: 'no order waits for a card' };
+  let card: Card | null = null;
+  function* script(prepared: Chip): Script<Personalised | Failure> {
+    const proven = yield* proveChip(deps, prepared);
+    if (!proven.ok) return proven;
+    card = bindChip(deps, prepared);
+    if (card?.made == null) return failure('no order waits', 'refused', 'not-executed', null);
+    return yield* making(deps, card, card.made);
+  }
+  return begun(script(chip), async (result) => {
+    if (!result.ok) return failed(result);
+    if (card === null) throw new Error(`chip ${uid} was personalised for nobody`);
+    return finish(deps, card);
+  });
 }

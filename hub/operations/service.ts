@@ -1,6 +1,6 @@
 /** Service: at an issuing kiosk, whatever the card on the reader needs. */
 import type { CardUid } from '../../protocol/ids.ts';
-import { bindChip, type PersonaliseDeps, personaliseCard } from './personalise.ts';
+import { issueChip, type PersonaliseDeps, personaliseCard } from './personalise.ts';
 import type { Begin } from './relay.ts';
 import { needsRenewal, renew } from './renew.ts';
 
@@ -16,8 +16,8 @@ export function makeService(deps: PersonaliseDeps): Begin<'service'> {
       return { refusal: 'not-allowed', detail, alarm: 'role-foreign' };
     }
     const uid = text as CardUid;
-    const card = registry.card(uid) ?? bindChip(deps, uid);
-    if ('refusal' in card) return card;
+    const card = registry.card(uid);
+    if (card === undefined) return issueChip(deps, uid);
     const { status, number, made } = card;
     if (status === 'replaced' || status === 'retired') {
       return { refusal: 'card-blocked', detail: `card ${number} is ${status}` };
