@@ -108,7 +108,7 @@ function* tellVersion(no: number): Script<ToldVersion | Failure> {
 }
 
 /** `Select · 64 no`: which version of the key lies there, by the card's word alone. */
-export function* keyVersion(no: number): Script<ToldVersion | Failure> {
-  const selected = yield* selectOurs();
+export function* keyVersion(no: number, profile: Profile = LIGHT): Script<ToldVersion | Failure> {
+  const selected = yield* selectOurs(profile);
   return selected.ok ? yield* tellVersion(no) : selected;
 }

@@ -1,5 +1,5 @@
 /** Files whole or not at all: written by rename, with fsync of file and directory, and read within a bound. */
-import { closeSync, fsyncSync, openSync, readSync, renameSync, writeFileSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 /**
@@ -9,7 +9,9 @@ import { dirname } from 'node:path';
  */
 export function writeAtomic(path: string, text: string, mode: number): void {
   const temporary = `${path}.new`;
-  const file = openSync(temporary, 'w', mode);
+  // A new file always: what lies there may be a link, or open to others; in a shared folder anybody can put it there.
+  rmSync(temporary, { force: true });
+  const file = openSync(temporary, 'wx', mode);
   try {
     // Unlike `writeSync` this writes until all is written, or throws: a full disk may take a part and say nothing.
     writeFileSync(file, text);

@@ -120,6 +120,14 @@ function isOurs(path: string): boolean {
   return start.startsWith(FIRST_LINE) || start.startsWith(labelTable([]).trimEnd());
 }
 
+/** Whether nothing lies there, or labels. @throws the system's error when that cannot be seen. */
+function mayWrite(path: string): boolean {
+  const there = lstatSync(path, { throwIfNoEntry: false });
+  return there === undefined || (there.isFile() && isOurs(path));
+}
+
+const holdsOther = (path: string) => `${path} exists and holds no labels: nothing was changed; choose another name`;
+
 /** Says before anything is done whether labels can be written there. */
 export function labelTarget(config: HubConfig, path: string): LabelTarget {
   const host = config.names[0];
@@ -131,20 +139,20 @@ export function labelTarget(config: HubConfig, path: string): LabelTarget {
     return { ok: false, error: `${path} is neither a page nor a table; let the name end in .html or .csv` };
   }
   try {
-    const there = lstatSync(path, { throwIfNoEntry: false });
-    if (there === undefined || (there.isFile() && isOurs(path))) return { ok: true, file: { path, host } };
+    return mayWrite(path) ? { ok: true, file: { path, host } } : { ok: false, error: holdsOther(path) };
   } catch (error) {
     return {
       ok: false,
       error: `${path} cannot be used (${(error as NodeJS.ErrnoException).code}); choose another name`,
     };
   }
-  return { ok: false, error: `${path} exists and holds no labels: nothing was changed; choose another name` };
 }
 
 /** Writes the labels, or says why it could not. */
 export function writeLabels(labels: readonly Label[], path: string): string | null {
   try {
+    // Again: hours may have gone by since, until all cards were made.
+    if (!mayWrite(path)) return holdsOther(path);
     writeAtomic(path, extname(path) === '.csv' ? labelTable(labels) : labelPage(labels), 0o600);
     return null;
   } catch (error) {

@@ -200,9 +200,10 @@ export class Outbox {
     });
   }
 
-  /** How many sales wait for an answer. */
+  /** How many sales and loads wait for an answer; a load whose start is not on the disk was never asked for. */
   waiting(): number {
-    const sql = "SELECT count(*) AS n FROM sale WHERE kiosk = ? AND state IN ('open', 'closed')";
+    const sql = `SELECT count(*) AS n FROM sale LEFT JOIN intent USING (kiosk, seq)
+      WHERE kiosk = ? AND state IN ('open', 'closed') AND (mode <> 'reload' OR uid IS NOT NULL)`;
     return guard(() => (this.#get(sql, this.#settings.kiosk) as { n: number }).n);
   }
 

@@ -7,12 +7,13 @@ import { type CardUid, HUB_KIOSK_NO } from '../../protocol/ids.ts';
 import { CARD_LIFE_YEARS, PURSE_CEILING } from '../../protocol/limits.ts';
 import type { RelayEnd } from '../../protocol/relay.ts';
 import { minuteOf, STATEMENT_CONTEXT, writeStatement } from '../../protocol/statement.ts';
-import { BEACON_SECONDS, minuteOfSlot } from '../../protocol/status.ts';
+import { minuteOfSlot } from '../../protocol/status.ts';
+import { isLive } from '../rules/lifecycle.ts';
 import type { Ledger } from '../store/ledger.ts';
 import type { Card, Making, Registry } from '../store/registry.ts';
 import { tellCards } from '../tellcards.ts';
 import type { Vault } from '../vault.ts';
-import { type Begun, begun, failed, type Refused } from './relay.ts';
+import { type Begun, begun, failed } from './relay.ts';
 
 export interface PersonaliseDeps {
   readonly vault: Pick<
@@ -86,20 +87,6 @@ function orderOf(deps: PersonaliseDeps, card: Card, made: Making): PersonaliseOr
   };
 }
 
-/** Makes a prepared chip the card of the member who has waited longest; or says why not. */
-export function bindChip({ registry, vault, now }: PersonaliseDeps, uid: CardUid): Card | Refused {
-  const chip = registry.chip(uid);
-  if (chip === undefined || chip.keyVersion === 0) {
-    const detail = `chip ${uid} was never prepared here`;
-    return { refusal: 'card-not-prepared', detail };
-  }
-  const at = now();
-  const slot = Math.floor(at / 1000 / BEACON_SECONDS);
-  const tmacKeyVersions = vault.versions().tmacKeyVersions;
-  const card = registry.bindCard({ uid, keyVersion: chip.keyVersion, tmacKeyVersions, slot, at });
-  return card ?? { refusal: 'nothing-to-issue', detail: 'no order waits for a card' };
-}
-
 /** The version of the counter file's key is given once, also when the card is begun again (TRUTH section 8). */
 function journalCounterKey({ registry, now }: PersonaliseDeps, { uid, tmacKeyVersion }: Card): void {
   const given = registry.keyHistory(uid).some(({ no, to }) => no === TMAC_KEY_NO && to === tmacKeyVersion);
@@ -110,11 +97,12 @@ function journalCounterKey({ registry, now }: PersonaliseDeps, { uid, tmacKeyVer
 export async function finish({ registry, ledger }: PersonaliseDeps, card: Card): Promise<RelayEnd> {
   registry.proveKeys(card.uid, card.keyVersion);
   const now = registry.card(card.uid);
-  if (now?.status === 'personalising') registry.putCard({ ...now, status: 'ready' });
+  // An officer was faster: such a card must not be labelled and handed out.
+  if (now === undefined || !isLive(now.status)) return { done: null, failure: 'refused', at: 'ended by an officer' };
+  if (now.status === 'personalising') registry.putCard({ ...now, status: 'ready' });
   await tellCards(registry, ledger);
   const holder = registry.member(card.member)?.name ?? card.member;
-  const left = registry.orders().filter(({ uid }) => uid === null).length;
-  return { done: 'personalise', number: card.number, holder, left };
+  return { done: 'personalise', number: card.number, holder, left: registry.waiting() };
 }
 
 /** Begins, or goes on, where the card is. @param made how the hub marked it when its chip was bound */

@@ -1,7 +1,8 @@
 /** Service: at an issuing kiosk, whatever the card on the reader needs. */
 import type { CardUid } from '../../protocol/ids.ts';
 import { type EndingDeps, endCard } from './ending.ts';
-import { bindChip, type PersonaliseDeps, personaliseCard } from './personalise.ts';
+import { issueChip } from './issuechip.ts';
+import { type PersonaliseDeps, personaliseCard } from './personalise.ts';
 import { personaliseTagCard } from './personalisetag.ts';
 import type { Begin } from './relay.ts';
 import { needsRenewal, renew } from './renew.ts';
@@ -19,8 +20,8 @@ export function makeService(deps: PersonaliseDeps & EndingDeps): Begin<'service'
       return { refusal: 'not-allowed', detail, alarm: 'role-foreign' };
     }
     const uid = text as CardUid;
-    const card = registry.card(uid) ?? bindChip(deps, uid);
-    if ('refusal' in card) return card;
+    const card = registry.card(uid);
+    if (card === undefined) return issueChip(deps, uid);
     const { status, number, made } = card;
     const tag = registry.chip(uid)?.profile === 'ntag424';
     switch (status) {

@@ -114,6 +114,8 @@ export interface CardStock {
   placeOrders(orders: readonly CardOrder[]): void;
   /** Orders of a list, or of all lists, in the order in which they were placed. */
   orders(batch?: string): readonly PlacedOrder[];
+  /** How many orders have no chip yet. */
+  waiting(): number;
   /** Takes back an order that has no chip yet; false if it has one, or there is none. */
   withdrawOrder(number: string): boolean;
   /**

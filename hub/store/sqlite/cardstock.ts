@@ -35,6 +35,7 @@ function statements(db: Database.Database) {
     place: db.prepare('INSERT INTO card_order (number, member, batch, at) VALUES (?, ?, ?, ?)'),
     orders: db.prepare(`SELECT ${ORDER} FROM card_order WHERE withdrawn = 0 ORDER BY id`),
     batch: db.prepare(`SELECT ${ORDER} FROM card_order WHERE withdrawn = 0 AND batch = ? ORDER BY id`),
+    waiting: db.prepare('SELECT count(*) FROM card_order WHERE uid IS NULL AND withdrawn = 0').pluck(),
     withdraw: db.prepare('UPDATE card_order SET withdrawn = 1 WHERE number = ? AND uid IS NULL AND withdrawn = 0'),
     next: db.prepare(
       `SELECT card_order.id, number, member, cooperative AS issuer
@@ -102,6 +103,7 @@ export function openCardStock(db: Database.Database, rows: CardRows): CardStock 
     placeOrders: (orders) => place.immediate(orders),
     ...openCardOrders(db, rows),
     orders: (batch) => (batch === undefined ? sql.orders.all() : sql.batch.all(batch)) as PlacedOrder[],
+    waiting: () => sql.waiting.get() as number,
     withdrawOrder: (number) => sql.withdraw.run(number).changes === 1,
     bindCard: (binding) => {
       const card = bindOne.immediate(binding);

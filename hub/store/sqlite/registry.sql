@@ -40,6 +40,9 @@ CREATE TRIGGER IF NOT EXISTS card_fixed BEFORE UPDATE OF number, issuer, member,
 WHEN OLD.number IS NOT NEW.number OR OLD.issuer IS NOT NEW.issuer OR OLD.member IS NOT NEW.member
   OR OLD.made_seq IS NOT NEW.made_seq OR OLD.made_slot IS NOT NEW.made_slot OR OLD.made_at IS NOT NEW.made_at
 BEGIN SELECT RAISE(ABORT, 'a card keeps its number and its member'); END;
+CREATE TRIGGER IF NOT EXISTS card_forward BEFORE UPDATE OF key_version, tmac_key_version ON card
+WHEN NEW.key_version < OLD.key_version OR NEW.tmac_key_version < OLD.tmac_key_version
+BEGIN SELECT RAISE(ABORT, 'versions of keys never go back'); END;
 
 -- Every chip that was ever laid on the vault's reader. key_version: last proven version of key 0, 0 = none of ours yet.
 CREATE TABLE IF NOT EXISTS chip (

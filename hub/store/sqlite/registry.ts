@@ -143,6 +143,8 @@ function cardRows(db: Database.Database, { cards, members }: CardMaps): CardRows
 
 /** Commands write beside a running hub, each for a moment. */
 const PATIENCE_MS = 2000;
+/** Pages in the write-ahead log (4 MiB) at which they are moved into the file. */
+const WAL_PAGES = 1000;
 
 /**
  * Opens the registry, or starts one. It has a file of its own: the ledger's engine must be the only writer of its
@@ -153,8 +155,8 @@ const PATIENCE_MS = 2000;
 export function openRegistry({ path }: { readonly path: string }): Registry {
   const db = openDatabase(path, 'registry.sql', PATIENCE_MS);
   db.pragma('foreign_keys = ON');
-  // Readings of tags are written all day long, and nothing else moves the log of this file.
-  db.pragma('wal_autocheckpoint = 1000');
+  // Nobody tidies up between batches here: without this the log would grow with every change of a key.
+  db.pragma(`wal_autocheckpoint = ${WAL_PAGES}`);
   const loaded = load(db);
   const { cooperatives, members, outlets, kiosks, tariffs } = loaded;
   const named = new Map<KioskName, Kiosk>([...kiosks.values()].map((kiosk) => [kiosk.name, kiosk]));

@@ -109,3 +109,18 @@ test('a tag in use gets newer keys, torn in the middle or not', async () => {
     expect(tag.memory.failures).toBe(0);
   }
 });
+
+test('a tag that was replaced loses its keys, and says so when it comes back', async () => {
+  const { hub, serve } = await town();
+  orderCard(hub, MEMBER);
+  const tag = await prepared(hub);
+  await serve(tag);
+  const card = hub.registry.card(hexUid(tag));
+  if (card === undefined) throw new Error('no card was made');
+  hub.registry.putCard({ ...card, status: 'replaced' });
+  const ended = { done: 'retired', number: card.number, amount: 0 };
+  expect(await serve(tag, { tear: { apdu: 14, when: 'after' } })).toMatchObject({ done: null });
+  expect([await serve(tag), await serve(tag)]).toEqual([ended, ended]);
+  expect(tag.memory.keys.map(({ version }) => version)).toEqual([255, 255, 255, 255, 255]);
+  expect(tag.memory.failures).toBe(0);
+});
