@@ -7,6 +7,7 @@ import { type Failure, play, type Reason } from '../cards/script.ts';
 import type { CardUid } from '../protocol/ids.ts';
 import type { CardReader, LaidCard } from './cardreader.ts';
 import type { Edges } from './edges.ts';
+import type { KeyChange } from './store/cardstock.ts';
 import type { Registry } from './store/registry.ts';
 
 export interface PrepareDeps extends Pick<Edges, 'now' | 'random'> {
@@ -72,6 +73,28 @@ function onlyKey0(ring: Keyring, version: number): Keyring {
   return (no, asked) => (no === KEY_NO.app && asked === version ? ring(no, version) : null);
 }
 
+/** Changes of a chip's key 0 that may be begun without one that ends: all chips share the versions there are. */
+const BEGUN_MAX = 4;
+
+/** A version of key 0 that a chip may hold, or, where it may say that it is new, is to get. */
+interface Way {
+  readonly version: number;
+  readonly blank: boolean;
+}
+
+/**
+ * What a chip may be that never proved a key: one of those that changes were begun for, the latest first, or a new one,
+ * which gets another version each time. What was sent under the factory's key may have been heard by a copy that left
+ * with it, so that no chip that comes after is given the same.
+ */
+function waysFor(open: readonly KeyChange[], newest: number): [Way, ...Way[]] {
+  const begun = [...new Set(open.map(({ to }) => to))].sort((a, b) => b - a);
+  const fresh = { version: Math.max(newest, ...begun.map((to) => to + 1)), blank: true };
+  const [last, ...before] = begun.map((version) => ({ version, blank: false }));
+  if (last === undefined) return [fresh];
+  return begun.length < BEGUN_MAX && fresh.version <= 255 ? [last, ...before, fresh] : [last, ...before];
+}
+
 /**
  * Prepares the card that lies on the reader. May be repeated whatever became of it before: what was intended is on the
  * disk before it is sent, and the card's own proof closes it.
@@ -91,23 +114,29 @@ export async function prepareCard(
   const chip = registry.chip(uid);
   const open = registry.openChanges(uid).filter(({ no }) => no === KEY_NO.app);
   const known = chip !== undefined && chip.keyVersion > 0;
-  // One that was begun is ended as it was begun: a newer version is the business of a roll.
-  const version = known ? chip.keyVersion : (open.at(-1)?.to ?? deps.newest);
   const keep = () => {
     if (registry.chip(uid) === undefined) registry.putChip({ uid, profile: 'desfire-light', keyVersion: 0 });
   };
-  const script = prepare({
-    ring: onlyKey0(deps.keyring(uid), version),
-    version,
-    random,
-    genuine: (signature) => genuine(Buffer.from(uid, 'hex'), signature, MAKER_KEYS.light),
-    journal: (change) => {
-      keep();
-      registry.journalKey({ uid, ...change, at: now() });
-    },
-    known,
-  });
-  const told = await play(script, transmit);
+  const attempt = ({ version, blank }: Way) =>
+    prepare({
+      ring: onlyKey0(deps.keyring(uid), version),
+      version,
+      random,
+      genuine: (signature) => genuine(Buffer.from(uid, 'hex'), signature, MAKER_KEYS.light),
+      journal: (change) => {
+        keep();
+        registry.journalKey({ uid, ...change, at: now() });
+      },
+      known: !blank,
+    });
+  const [first, ...others] = known ? [{ version: chip.keyVersion, blank: false }] : waysFor(open, deps.newest);
+  let { version } = first;
+  let told = await play(attempt(first), transmit);
+  for (const way of others) {
+    if (told.ok || told.reason !== 'other-version') break;
+    version = way.version;
+    told = await play(attempt(way), transmit);
+  }
   if (!told.ok) {
     const [result, why] = verdicts[told.reason];
     return { result, why, failure: told };
