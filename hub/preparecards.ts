@@ -1,5 +1,5 @@
 /** Chips from the box become ours, one after the other, on a reader at the vault's own host (TRUTH section 14). */
-import type { Keyring, Told } from '../cards/keyring.ts';
+import { type Keyring, RETIRED_VERSION, type Told } from '../cards/keyring.ts';
 import { KEY_NO, NTAG, PICC_KEY_NO } from '../cards/layout.ts';
 import { genuine } from '../cards/originality.ts';
 import { type PrepareOrder, prepare } from '../cards/prepare.ts';
@@ -8,7 +8,7 @@ import { type Failure, play, type Reason } from '../cards/script.ts';
 import type { CardUid } from '../protocol/ids.ts';
 import type { CardReader, LaidCard } from './cardreader.ts';
 import type { Edges } from './edges.ts';
-import type { Profile } from './store/cardstock.ts';
+import type { Chip, KeyChange, Profile } from './store/cardstock.ts';
 import type { Registry } from './store/registry.ts';
 
 export interface PrepareDeps extends Pick<Edges, 'now' | 'random'> {
@@ -126,6 +126,40 @@ async function playUnknown(
   return await play(prepareEv({ ...order, genuine: signed }), transmit);
 }
 
+/** Changes of a chip's key 0 that may be begun without one that ends: all chips share the versions there are. */
+const BEGUN_MAX = 4;
+
+/** A version of key 0 that a chip may hold, or, where it may say that it is new, is to get. */
+interface Way {
+  readonly version: number;
+  readonly blank: boolean;
+}
+
+/**
+ * What a chip may be that never proved a key: one of those that changes were begun for, the latest first, or a new one,
+ * which gets another version each time. What was sent under the factory's key may have been heard by a copy that left
+ * with it, so that no chip that comes after is given the same.
+ */
+function waysFor(open: readonly KeyChange[], newest: number): [Way, ...Way[]] {
+  const begun = [...new Set(open.map(({ to }) => to))].sort((a, b) => b - a);
+  const fresh = { version: Math.max(newest, ...begun.map((to) => to + 1)), blank: true };
+  const [last, ...before] = begun.map((version) => ({ version, blank: false }));
+  if (last === undefined) return [fresh];
+  const mayBegin = begun.length < BEGUN_MAX && fresh.version < RETIRED_VERSION;
+  return mayBegin ? [last, ...before, fresh] : [last, ...before];
+}
+
+/**
+ * The same, whatever is known of the chip. An EV2 or EV3 gets two keys under the factory's, and one torn between them
+ * holds the first: it is ended as it was begun, under one version.
+ */
+function waysOf(chip: Chip | undefined, open: readonly KeyChange[], newest: number): [Way, ...Way[]] {
+  if (chip === undefined) return [{ version: newest, blank: true }];
+  if (chip.keyVersion > 0) return [{ version: chip.keyVersion, blank: false }];
+  if (chip.profile === 'desfire-ev') return [{ version: open.at(-1)?.to ?? newest, blank: true }];
+  return waysFor(open, newest);
+}
+
 /**
  * Prepares the card that lies on the reader. May be repeated whatever became of it before: what was intended is on the
  * disk before it is sent, and the card's own proof closes it.
@@ -145,14 +179,12 @@ export async function prepareCard(
   const chip = registry.chip(uid);
   const open = registry.openChanges(uid).filter(({ no }) => no === KEY_NO.app || no === PICC_KEY_NO);
   const known = chip !== undefined && chip.keyVersion > 0;
-  // One that was begun is ended as it was begun: a newer version is the business of a roll.
-  const version = known ? chip.keyVersion : (open.at(-1)?.to ?? deps.newest);
   let profile: Profile = chip?.profile ?? 'desfire-light';
   const keep = () => {
     if (registry.chip(uid) === undefined) registry.putChip({ uid, profile, keyVersion: 0 });
   };
   const signed: Signed = (signature, kind) => genuine(Buffer.from(uid, 'hex'), signature, makers[kind]);
-  const order: Order = {
+  const orderOf = ({ version, blank }: Way): Order => ({
     ring: onlyThese(deps.keyring(uid), version),
     version,
     random,
@@ -160,9 +192,9 @@ export async function prepareCard(
       keep();
       registry.journalKey({ uid, ...change, at: now() });
     },
-    known,
-  };
-  const one = () => {
+    known: !blank,
+  });
+  const one = (order: Order) => {
     if (profile === 'ntag424') return asTag(order, signed);
     if (profile === 'desfire-ev') return prepareEv({ ...order, genuine: signed });
     return prepare({ ...order, genuine: (signature) => signed(signature, 'light') });
@@ -170,7 +202,16 @@ export async function prepareCard(
   const isOther = (other: Profile) => {
     profile = other;
   };
-  const told = await (chip === undefined ? playUnknown(order, signed, transmit, isOther) : play(one(), transmit));
+  const [first, ...others] = waysOf(chip, open, deps.newest);
+  let { version } = first;
+  let told = await (chip === undefined
+    ? playUnknown(orderOf(first), signed, transmit, isOther)
+    : play(one(orderOf(first)), transmit));
+  for (const way of others) {
+    if (told.ok || told.reason !== 'other-version') break;
+    version = way.version;
+    told = await play(one(orderOf(way)), transmit);
+  }
   if (!told.ok) {
     const [result, why] = verdicts[told.reason];
     const unsure = profile === 'desfire-ev' && told.reason === 'not-genuine';

@@ -75,7 +75,7 @@ function prepare(args: readonly string[], environment: Record<string, string> = 
   return { child, lines, said, end };
 }
 
-const ours = (card: Card) => opens(card, 0, key0(folder.vault, LIGHT_UID));
+const ours = (card: Card, version = 1) => opens(card, 0, key0(folder.vault, LIGHT_UID, version));
 
 describe('with the emulated reader', () => {
   let slot: Slot;
@@ -119,9 +119,11 @@ describe('with the emulated reader', () => {
       { state: 'card', uid: LIGHT_UID, result: 'prepared' },
       { state: 'end', counts: { prepared: 1, already: 0, aside: 0 }, error: null },
     ]);
-    expect(ours(card)).toBe(true);
+    // A key that was sent and not taken is sent to no chip again.
+    const version = at === 9 && !executed ? 2 : 1;
+    expect(ours(card, version)).toBe(true);
     const after = folder.open();
-    expect([after.chip(LIGHT_UID)?.keyVersion, after.openChanges(LIGHT_UID)]).toEqual([1, []]);
+    expect([after.chip(LIGHT_UID)?.keyVersion, after.openChanges(LIGHT_UID)]).toEqual([version, []]);
     after.close();
   });
 

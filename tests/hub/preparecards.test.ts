@@ -67,7 +67,7 @@ async function laidDown(card: Card, trouble: Trouble = {}, uid = hex(card.memory
   return { told, sent: sent.join(' ') };
 }
 
-const ours = (card: Card) => opens(card, 0, key0(vault, LIGHT_UID));
+const ours = (card: Card, version = 1) => opens(card, 0, key0(vault, LIGHT_UID, version));
 const whatIsKnown = () => ({ version: registry.chip(LIGHT_UID)?.keyVersion, open: registry.openChanges(LIGHT_UID) });
 const OURS = { version: 1, open: [] };
 
@@ -128,7 +128,9 @@ describe('a chip that is laid down', () => {
           ['prepared', 'already'],
         ][apdu < LEFT_TO_PROVE ? 0 : 1],
       );
-      expect([ours(card), card.memory.failures, whatIsKnown()]).toEqual([true, 0, OURS]);
+      // What was sent and not taken is sent to no chip again: each time that happens, the version goes up.
+      const { version = 0, open } = whatIsKnown();
+      expect([ours(card, version), card.memory.failures, version <= 3, open]).toEqual([true, 0, true, []]);
     }
   });
 });

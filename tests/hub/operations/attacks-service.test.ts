@@ -92,3 +92,18 @@ test('a card that an officer ended while it was made is not told as made', async
   expect(end).toEqual({ done: null, failure: 'refused', at: 'ended by an officer' });
   expect(hub.registry.card(hexUid(card))).toMatchObject({ status: 'retired' });
 });
+
+test("a chip whose key 0 has a version beyond the vault's newest becomes a card like any other", async () => {
+  const { hub, serve } = await town();
+  const number = orderCard(hub, 'tk-0001');
+  const card = newChip();
+  const versions = () => ({ ...hub.vault.versions(), keyVersion: 3 });
+  expect(await prepareChip({ ...hub, vault: { ...hub.vault, versions } }, card)).toMatchObject({ ok: true });
+  expect(await serve(card)).toMatchObject({ done: 'personalise', number });
+  const ready = hub.registry.card(hexUid(card));
+  if (ready === undefined) throw new Error('no card was made');
+  hub.registry.putCard({ ...ready, status: 'active' });
+  expect(await serve(card)).toEqual({ done: 'sound', number });
+  expect(card.memory.keys.map(({ version }) => version)).toEqual([3, 3, 3, 3, 3]);
+  expect(Buffer.from(card.memory.keys[1]?.key ?? [])).toEqual(Buffer.from(hub.vault.cardKey1(hexUid(card), 3)));
+});

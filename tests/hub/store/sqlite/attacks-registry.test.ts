@@ -34,7 +34,7 @@ function town() {
   return { path, registry };
 }
 
-test('thousands of changes of keys, as a kiosk that tears cards makes them, leave the log beside the registry small', () => {
+test("thousands of key changes, as a kiosk that tears cards makes them, leave the registry's log small", () => {
   const { path, registry } = town();
   for (let at = 0; at < 4000; at++) registry.journalKey({ uid: UID, no: 1, from: 1, to: 2, at });
   expect(statSync(`${path}-wal`).size).toBeLessThan(8 * 2 ** 20);
