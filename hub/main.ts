@@ -319,7 +319,9 @@ function program(): Command {
     .description("answer a kiosk's enrolment request with a certificate, a number and its outlet")
     .argument('<request>', 'request file made by simpul-kiosk')
     .requiredOption('--outlet <id>', 'outlet where the kiosk stands')
-    .addOption(new Option('--role <role>', "what it is for: to sell, or to make members' cards").choices(KIOSK_ROLES))
+    .addOption(
+      new Option('--role <role>', "what it is for: to sell, to make members' cards, or cash").choices(KIOSK_ROLES),
+    )
     .option('--offline', 'it may hold the debit masters and read cards without the hub: only where a signal is missing')
     .option('--out <file>', 'write the grant there instead of to standard output')
     .option(...data)

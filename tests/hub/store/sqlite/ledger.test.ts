@@ -36,7 +36,11 @@ const requestOf = (work: Work): PostRequest => {
 async function through(ledger: Ledger, work: Work): Promise<unknown> {
   if (work.do === 'post') return ledger.post(work.request).catch(() => ({ kind: 'fault' }));
   if (work.do === 'cancel') return ledger.cancel(work.key, work.at);
-  await (work.do === 'card' ? ledger.putCard(work.card) : ledger.alarm(work.alarm));
+  if (work.do === 'hold') return ledger.hold(work.request, work.until);
+  if (work.do === 'release') return ledger.release(work.key, work.at, work.claim);
+  if (work.do === 'settle') return ledger.settle(work.settlement);
+  if (work.do === 'expire') await ledger.expire(work.at);
+  else await (work.do === 'card' ? ledger.putCard(work.card) : ledger.alarm(work.alarm));
   return { kind: 'done' };
 }
 
@@ -81,7 +85,7 @@ const day = (): Work[] => {
 /** Every row of every table of the ledger. */
 function rows(path: string): unknown {
   const db = new Database(path, { readonly: true });
-  const tables = ['settlement_window', 'account', 'entry', 'leg', 'card', 'chain', 'gap', 'alarm'];
+  const tables = ['settlement_window', 'account', 'entry', 'leg', 'card', 'chain', 'gap', 'hold', 'float', 'alarm'];
   const all = Object.fromEntries(tables.map((table) => [table, db.prepare(`SELECT * FROM ${table}`).all()]));
   db.close();
   return all;
