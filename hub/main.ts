@@ -1,4 +1,4 @@
-/** The hub's command line: `simpul-hub init | serve | sign | keys | cards | verify-claim | doctor`. */
+/** The hub's command line: `simpul-hub init | serve | sign | keys | cards | holds | verify-claim | doctor`. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { KIOSK_ROLES, type KioskRole } from '../protocol/enrolment.ts';
@@ -8,6 +8,7 @@ import { hubPaths, readConfig } from './config.ts';
 import { examine, freeBytes, spellFindings } from './doctor.ts';
 import { makeLog, realEdges } from './edges.ts';
 import { writeAtomic } from './files.ts';
+import { addHoldCommands } from './holdcommands.ts';
 import { initHub, writeHubCard } from './init.ts';
 import { addIssueCommands } from './issuecommands.ts';
 import { afterRotation, handOver, initKeys, masterPassphrase, rotateKeys, spellGrown, spellKeys } from './keys.ts';
@@ -335,6 +336,7 @@ function program(): Command {
     .option('--json', 'findings as JSON')
     .action(doctor);
   addIssueCommands(root, { say, fail });
+  addHoldCommands(root, { say, fail, now: Date.now });
   return root;
 }
 
