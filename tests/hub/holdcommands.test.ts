@@ -57,7 +57,6 @@ test('officers fund a counter, see what waits there, and end one as paid and one
   const world = await openWorld();
   const kiosk = await world.enrol('loket-1', COUNTER, 'counter');
   const { directory } = world;
-  expect(holds(directory, 'list').out).toBe('No withdrawal waits\n');
   const funded = await stopped(world, 'fund', COUNTER, '500000', '--float', '300000', ...BOTH);
   expect(funded).toMatchObject({ code: 0, err: '' });
   expect(await drawer(world)).toEqual([500_000, 300_000]);
@@ -70,16 +69,11 @@ test('officers fund a counter, see what waits there, and end one as paid and one
     `${no}/3 held Rp 100.000`,
     '',
   ]);
-  const listed = holds(directory, 'list', '--json').out.trim().split('\n');
-  expect(listed.map((line) => JSON.parse(line))).toMatchObject([{ seq: 1, ageMs: expect.any(Number) }, {}, {}]);
   const paid = await stopped(world, 'post', `${no}/1`, ...BOTH, '--counted', '400000');
   expect(paid).toMatchObject({ code: 0, out: expect.stringContaining('is booked: Rp 100.000 left the drawer') });
   const kept = await stopped(world, 'void', `${no}/2`, ...BOTH, '--counted', '400000');
   expect(kept).toMatchObject({ code: 0, out: expect.stringContaining('is void') });
   expect(await drawer(world)).toEqual([400_000, 100_000]);
-  expect((await stopped(world, 'void', `${no}/2`, ...BOTH, '--counted', '400000')).err).toMatch(
-    /no withdrawal .* waits/,
-  );
   await world.hub.close();
   const { ledger } = hubPaths(directory);
   const db = new Database(ledger, { readonly: true });
@@ -98,7 +92,7 @@ test('officers fund a counter, see what waits there, and end one as paid and one
   await world.restart();
 });
 
-test('one officer, the same twice, a hub that serves, a wrong name or amount: nothing is moved, and the error says why', {
+test('one officer, the same twice, a hub that serves, or no such withdrawal: nothing is moved, and the error says why', {
   timeout: PATIENCE_MS,
 }, async () => {
   const world = await openWorld();
@@ -108,12 +102,8 @@ test('one officer, the same twice, a hub that serves, a wrong name or amount: no
   const wrong: readonly (readonly [string[], number, RegExp])[] = [
     [['void', '1/1', '--officer', 'Ani', ...count], 1, /two officers/],
     [['post', '1/1', '--officer', 'Ani', ' ani ', ...count], 1, /two people/],
-    [['post', '1/1', '--officer', 'Ani', 'Bu\u001bdi', ...count], 1, /can be printed/],
     [['post', '1/1', ...BOTH], 2, /--counted/],
     [['post', '1', ...BOTH, ...count], 2, /KIOSK\/SEQ/],
-    [['post', '1/0', ...BOTH, ...count], 2, /KIOSK\/SEQ/],
-    [['post', '1/1', ...BOTH, '--counted', '1e5'], 2, /whole rupiah/],
-    [['fund', 'nowhere', '1000', ...BOTH], 1, /not registered/],
     [['fund', COUNTER, '1000', '--float', '1001', ...BOTH], 1, /part of the cash/],
   ];
   for (const [args, code, why] of wrong) {
@@ -121,6 +111,7 @@ test('one officer, the same twice, a hub that serves, a wrong name or amount: no
     expect([done.code, done.out], args.join(' ')).toEqual([code, '']);
     expect(done.err).toMatch(why);
   }
+  expect((await stopped(world, 'void', '1/1', ...BOTH, ...count)).err).toMatch(/no withdrawal 1\/1 waits/);
   const more = await stopped(world, 'fund', COUNTER, '999999999', ...BOTH);
   expect(more).toMatchObject({ code: 1, err: expect.stringContaining('nothing was moved') });
   expect(await drawer(world)).toEqual([0, 0]);
