@@ -34,6 +34,15 @@ export const commands = {
   createTransactionMacFile: { ins: 0xce, header: 5, mode: 'full' },
   deleteFile: { ins: 0xdf, header: 1, mode: 'mac' },
   getFileIds: { ins: 0x6f, header: 0, mode: 'mac' },
+  // Of DESFire EV2 and EV3 alone (CARDS section 5.4).
+  authenticateDes: { ins: 0x0a, header: 1, mode: 'plain' },
+  selectApplication: { ins: 0x5a, header: 3, mode: 'plain' },
+  getKeySettings: { ins: 0x45, header: 0, mode: 'mac' },
+  changeKeySettings: { ins: 0x54, header: 0, mode: 'full' },
+  createApplication: { ins: 0xca, header: 3, mode: 'mac' },
+  createStandardFile: { ins: 0xcd, header: 1, mode: 'mac' },
+  createValueFile: { ins: 0xcc, header: 1, mode: 'mac' },
+  createCyclicFile: { ins: 0xc0, header: 1, mode: 'mac' },
   readSignature: { ins: 0x3c, header: 1, mode: 'plain' },
 } as const satisfies Record<string, Command>;
 

@@ -12,10 +12,10 @@ export const FACTORY_VERSION = 0;
 const FACTORY_KEY = new Uint8Array(16);
 
 /**
- * The key that belongs into a place (0 to 4) of this card under a version, 16 bytes; null for a version that it cannot
- * hold. When keys are rolled over that is every version but the last one proven and the one that a journal has open: a
- * card that tells an older one is a copy, made by who knows that version's key, and would be given the newer keys.
- * Version 0 is not asked for: it is the factory's.
+ * The key that belongs into a place (0 to 4, or PICC_KEY_NO) of this card under a version, 16 bytes; null for a version
+ * that it cannot hold. When keys are rolled over that is every version but the last one proven and the one that a
+ * journal has open: a card that tells an older one is a copy, made by who knows that version's key, and would be given
+ * the newer keys. Version 0 is not asked for: it is the factory's.
  */
 export type Keyring = (no: number, version: number) => Uint8Array | null;
 

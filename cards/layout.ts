@@ -63,5 +63,29 @@ export const NTAG = {
   },
 } as const satisfies Profile & { files: Record<string, TagFile> };
 
+/**
+ * Number under which the master key of a DESFire EV2 or EV3 itself is derived and journaled: none of our application
+ * has it, nor any other master's key.
+ */
+export const PICC_KEY_NO = 0x10;
+
+/**
+ * MIFARE DESFire EV2 and EV3, which leave the factory without an application: ours is made there under the Light's name
+ * and with the Light's files, so that whoever converses with a Light converses with them too. Only its making differs.
+ */
+export const EV = {
+  /** Number of the application, and its file id DF01 as on a Light, as they are sent: last byte first. */
+  aid: Uint8Array.of(0x50, 0x4d, 0x53),
+  isoId: Uint8Array.of(0x01, 0xdf),
+  /** Nothing is listed, made or deleted without the master key, which may be changed, and these settings with it. */
+  piccSettings: 0x09,
+  /** The same of key 0 in our application, except that anybody may list; key 0 changes all keys (TRUTH section 14). */
+  settings: 0x0b,
+  /** Five keys, AES; files have ids of ISO 7816 too. */
+  keys: 0xa5,
+  /** Slots of the record file as on a Light: one is always the one being written. */
+  recordSlots: 5,
+} as const;
+
 /** Each transaction reads this many of the card's last records into its certificate. */
 export const RECORDS_READ = 4;

@@ -43,7 +43,8 @@ export function selectOurs(profile: Profile = LIGHT): Script<Said | Failure> {
 
 /**
  * Which of our kinds of card lies there: Light's name is selected, then the NTAG's. Nothing proves the answer, and the
- * one that answered stays selected; `not-ours` for a card that knows neither.
+ * one that answered stays selected; `not-ours` for a card that knows neither. An EV2 or EV3 that was prepared counts as
+ * a Light, which it is used as; a new one knows neither, and only `generationOf` tells what it is.
  */
 export function* profileOf(): Script<{ readonly ok: true; readonly profile: Profile } | Failure> {
   const light = yield* selectOurs(LIGHT);

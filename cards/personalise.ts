@@ -1,6 +1,7 @@
 /** Personalise: keys, counter file, rights, ceiling, files, first records; each step asks if it is so already. */
 import { balanceQuestion, certify, type Marks, mark, readLittle } from './closing.ts';
 import { commands, range } from './commands.ts';
+import { makeFiles } from './evfiles.ts';
 import { changeOthers, FACTORY_VERSION, type JournalChange, type Keyring, mustBeVersion } from './keyring.ts';
 import { KEY_NO, LIGHT } from './layout.ts';
 import { readCounter } from './meeting.ts';
@@ -10,6 +11,8 @@ import type { Session } from './session.ts';
 import { setCeiling, setCounterFile, setRights } from './settings.ts';
 
 export interface PersonaliseOrder {
+  /** Kind of the chip; left out: Light. An EV2 or EV3 has no files before this, and gets the very same. */
+  readonly chip?: 'light' | 'ev';
   readonly ring: Keyring;
   /** Version of the keys 0 to 4, 1 to 255. */
   readonly version: number;
@@ -98,6 +101,7 @@ function* settle(order: PersonaliseOrder): Script<Answer | Failure> {
   const { ring, journal, version: to } = order;
   const keys = yield* changeOthers(opened.session, { ring, journal, to });
   if (!keys.ok) return keys;
+  if (order.chip === 'ev') return yield* makeFiles(keys.session, order);
   const counter = yield* setCounterFile(keys.session, order.tmac);
   if (!counter.ok) return counter;
   const rights = yield* setRights(counter.session);

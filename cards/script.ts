@@ -35,7 +35,9 @@ export type Reason =
   /** The card has made transactions: what it holds is not set anew. */
   | 'in-use'
   /** A key, or a counter file, of a version that is neither the factory's nor ours to replace. */
-  | 'other-version';
+  | 'other-version'
+  /** An application or a file under our name or number that is not as ours, and cannot be made so. */
+  | 'other-files';
 
 export interface Failure {
   readonly ok: false;

@@ -6,13 +6,13 @@ import { type Answer, ask, type Failure, failure, type Script } from './script.t
 import type { Protection, Session } from './session.ts';
 
 const { counter, purse, statement, spare, profile, records } = LIGHT.files;
-type OurFile = (typeof LIGHT.files)[keyof typeof LIGHT.files];
+export type OurFile = (typeof LIGHT.files)[keyof typeof LIGHT.files];
 
 /** Lower two bits of the file option (CARDS section 3.6). */
 const MODES: Readonly<Record<Protection, number>> = { plain: 0x00, mac: 0x01, full: 0x03 };
 const AES_KEY = 0x02;
 /** Type, option and access rights come first in every answer of GetFileSettings. */
-const COMMON = 4;
+export const COMMON = 4;
 const AMOUNT = 4;
 /** Where a record file's answer says how many records are there. */
 const RECORDS_THERE = 10;
@@ -24,14 +24,16 @@ const NONE = new Uint8Array();
 const MAC = { protection: 'mac' } as const;
 const FULL = { protection: 'full', replyLength: 0, otherwise: 'unknown' } as const;
 
-function settingsOf(session: Session, { no, kind }: OurFile): Script<Answer | Failure> {
+/** GetFileSettings of one of our files, in the session of any key. */
+export function settingsOf(session: Session, { no, kind }: OurFile): Script<Answer | Failure> {
   const header = Uint8Array.of(no);
   const asked = { at: `settings of file ${no}`, command: commands.getFileSettings, header, replyLength: LENGTHS[kind] };
   return ask(session, { ...asked, ...MAC, otherwise: 'not-executed' });
 }
 
-const rightsOf = ({ mode, access }: OurFile) => Uint8Array.of(MODES[mode], ...access);
-const same = (a: Uint8Array, b: Uint8Array) => a.length === b.length && a.every((byte, at) => byte === b[at]);
+/** File option and access rights as they are sent. */
+export const rightsOf = ({ mode, access }: OurFile) => Uint8Array.of(MODES[mode], ...access);
+export const same = (a: Uint8Array, b: Uint8Array) => a.length === b.length && a.every((byte, at) => byte === b[at]);
 
 /** A card with records has made transactions: its counters and its purse are not begun anew. */
 function* mustBeUntouched(session: Session, at: string): Script<Answer | Failure> {

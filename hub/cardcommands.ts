@@ -1,11 +1,13 @@
-/** `simpul-hub cards prepare`: the command line around a box of chips and a reader. */
+/** `simpul-hub cards`: the command line around chips: a box of them on a reader, and readings of tags. */
 import { type Command, InvalidArgumentError } from 'commander';
+import { MAKER_KEYS } from '../cards/originality.ts';
 import { type CardUid, PLATFORM } from '../protocol/ids.ts';
 import { openCardReader, READER_COMMAND } from './cardreader.ts';
 import type { HubPaths } from './config.ts';
 import type { Edges } from './edges.ts';
 import { type Note, prepareCards } from './preparecards.ts';
 import { openRegistry } from './store/sqlite/registry.ts';
+import { makeAcceptTap, tapPartsOf } from './sun.ts';
 import type { Vault } from './vault.ts';
 
 /** What the commands are given by the command line. */
@@ -80,7 +82,7 @@ async function prepareBox({ open, say, fail }: CardCommandDeps, flags: PrepareFl
   try {
     // Key 0 has one master for all: the chip has no issuer yet.
     const keyring = (uid: CardUid) => vault.keyring(PLATFORM, uid);
-    const deps = { ...edges, registry, keyring, newest: vault.versions().keyVersion };
+    const deps = { ...edges, registry, keyring, newest: vault.versions().keyVersion, makers: MAKER_KEYS };
     const tell = (note: Note) => say(json ? JSON.stringify(note) : spell(note, count));
     const { counts, error } = await prepareCards(deps, reader, { count: count ?? null, stop: stop.signal, tell });
     const { prepared, already, aside } = counts;
@@ -100,6 +102,32 @@ async function prepareBox({ open, say, fail }: CardCommandDeps, flags: PrepareFl
   }
 }
 
+interface TapFlags {
+  readonly data: string;
+  readonly json?: boolean;
+}
+
+/** Uses the reading up: a phone that opens the same address afterwards is told that it is not fresh. */
+function checkTap({ open, say, fail }: CardCommandDeps, address: string, { data, json }: TapFlags): void {
+  const parts = tapPartsOf(address);
+  if (parts === null) {
+    fail('that is no address of a tag: give it whole, https://…?p=…&m=…, in quotes');
+    return;
+  }
+  const ready = open(data);
+  if (!ready) return;
+  const { paths, edges, vault } = ready;
+  const registry = openRegistry({ path: paths.registry });
+  try {
+    const fresh = makeAcceptTap({ ...edges, vault, registry })(parts);
+    if (json) say(JSON.stringify({ fresh }));
+    if (!fresh) fail('not fresh: read the tag again with a phone, and give that address');
+    else if (!json) say('fresh');
+  } finally {
+    registry.close();
+  }
+}
+
 /** Adds `cards` to the command line. */
 export function addCardCommands(root: Command, deps: CardCommandDeps): void {
   const cards = root.command('cards').description('chips, from the box to the member');
@@ -114,4 +142,11 @@ export function addCardCommands(root: Command, deps: CardCommandDeps): void {
     .option('--count <n>', 'end when so many are prepared', many)
     .option('--json', 'one JSON object a line')
     .action((flags: PrepareFlags) => prepareBox(deps, flags));
+  cards
+    .command('tap')
+    .description("whether a tag's reading by a phone is fresh, which uses it up; exit code 1 if not")
+    .argument('<address>', 'what the tag gave the phone to open, in quotes')
+    .option('-d, --data <dir>', 'data directory', './hub-data')
+    .option('--json', 'the answer as one JSON object')
+    .action((address: string, flags: TapFlags) => checkTap(deps, address, flags));
 }

@@ -1,5 +1,6 @@
 /** What officers do with a card or an order, one at a time, and what they may know of it. */
 import { TMAC_KEY_NO } from '../cards/diversify.ts';
+import { PICC_KEY_NO } from '../cards/layout.ts';
 import type { CardUid } from '../protocol/ids.ts';
 import type { OrderDeps } from './issue.ts';
 import { printable, quoted } from './printable.ts';
@@ -113,7 +114,7 @@ export function historyOf(registry: Registry, text: string): CardHistory | null 
 
 const uidOf = (text: string) => text.replace(/[\s:-]/g, '').toLowerCase() as CardUid;
 
-const keyName = (no: number) => (no === TMAC_KEY_NO ? 'counter' : String(no));
+const keyName = (no: number) => (no === TMAC_KEY_NO ? 'counter' : no === PICC_KEY_NO ? 'card' : String(no));
 
 export function spellHistory(registry: Registry, { uid, card, keyVersion, changes }: CardHistory): string {
   const chip = `chip ${uid} is ${keyVersion === 0 ? 'blank' : `prepared, its key 0 in version ${keyVersion}`}`;

@@ -1,12 +1,14 @@
 /** Chips from the box become ours, one after the other, on a reader at the vault's own host (TRUTH section 14). */
-import type { Keyring } from '../cards/keyring.ts';
-import { KEY_NO } from '../cards/layout.ts';
-import { genuine, MAKER_KEYS } from '../cards/originality.ts';
-import { prepare } from '../cards/prepare.ts';
+import type { Keyring, Told } from '../cards/keyring.ts';
+import { KEY_NO, NTAG, PICC_KEY_NO } from '../cards/layout.ts';
+import { genuine } from '../cards/originality.ts';
+import { type PrepareOrder, prepare } from '../cards/prepare.ts';
+import { generationOf, prepareEv } from '../cards/prepareev.ts';
 import { type Failure, play, type Reason } from '../cards/script.ts';
 import type { CardUid } from '../protocol/ids.ts';
 import type { CardReader, LaidCard } from './cardreader.ts';
 import type { Edges } from './edges.ts';
+import type { Profile } from './store/cardstock.ts';
 import type { Registry } from './store/registry.ts';
 
 export interface PrepareDeps extends Pick<Edges, 'now' | 'random'> {
@@ -16,8 +18,10 @@ export interface PrepareDeps extends Pick<Edges, 'now' | 'random'> {
   >;
   /** A card's keys by version. */
   readonly keyring: (uid: CardUid) => Keyring;
-  /** Version of key 0 that new cards get. */
+  /** Version of key 0 that new cards get, and of the master key of those that have one. */
   readonly newest: number;
+  /** The maker's public keys, by kind of card: `MAKER_KEYS`. */
+  readonly makers: Readonly<Record<'light' | 'ev2' | 'ev3' | 'ntag424', string>>;
 }
 
 /** What became of one laying down of a card. */
@@ -46,7 +50,7 @@ const verdicts: Readonly<Record<Reason, Verdict>> = {
     'It does not hold the key of ours that it names: it is of another hub, or a copy. Try no more.',
   ],
   delay: ['aside', 'It slows down after failed tries by someone else: put it aside and do not give it to a member.'],
-  'not-ours': ['aside', 'It is no MIFARE DESFire Light as it leaves the factory: put it aside.'],
+  'not-ours': ['aside', 'It is no MIFARE DESFire Light, EV2, EV3 or NTAG 424 as it leaves the factory: put it aside.'],
   short: ['aside', 'It spoke of a purse, which a new card has not: put it aside.'],
   'not-genuine': [
     'aside',
@@ -58,18 +62,68 @@ const verdicts: Readonly<Record<Reason, Verdict>> = {
     'aside',
     'Its key 0 is not as this hub left it: of another hub, or a copy of one of ours. Keep it apart, report it.',
   ],
+  'other-files': [
+    'aside',
+    'Somebody was at it before: it has an application or a file that is not as it leaves the factory. Put it aside.',
+  ],
 };
 
-const NO_UID = 'Its number has not 7 bytes, or changes each time: it is no MIFARE DESFire Light. Put it aside.';
+/** The maker's keys for these cards were never tried on a real one: the whole box may be genuine (CARDS section 9). */
+const EV_NOT_GENUINE =
+  "Its maker's signature is not over its number, or the maker's key for its kind, never tried before, is wrong: " +
+  'put it aside; if no card of the box passes, report it.';
+
+const NO_UID = 'Its number has not 7 bytes, or changes each time: it is no card that can be used. Put it aside.';
 const bound = (number: string) => `It is card ${number} of a member already: put it aside.`;
 /** UIDs that the maker signs. */
 const SIGNED_UID = /^[0-9a-f]{14}$/;
 
 const aside = (why: string, failure: Failure | null = null): CardResult => ({ result: 'aside', why, failure });
 
-/** Only the key that is to lie there: versions never go back, and the factory's is not asked for. */
-function onlyKey0(ring: Keyring, version: number): Keyring {
-  return (no, asked) => (no === KEY_NO.app && asked === version ? ring(no, version) : null);
+/** Only the keys that are to lie there: versions never go back, and the factory's is not asked for. */
+function onlyThese(ring: Keyring, version: number): Keyring {
+  return (no, asked) => ((no === KEY_NO.app || no === PICC_KEY_NO) && asked === version ? ring(no, version) : null);
+}
+
+type Transmit = (apdu: Uint8Array) => Promise<Uint8Array>;
+type Order = Omit<PrepareOrder, 'profile' | 'genuine'>;
+type Signed = (signature: Uint8Array, kind: keyof PrepareDeps['makers']) => boolean;
+
+const asTag = (order: Order, signed: Signed) =>
+  prepare({ ...order, profile: NTAG, genuine: (signature) => signed(signature, 'ntag424') });
+
+/**
+ * Plays what prepares a card that was never laid here: a Light, unless it turns out to be an EV2 or EV3, or a tag. A
+ * new EV2 or EV3 has no application, which is when it is asked; one of a lost registry has ours, and their maker's
+ * signature. A tag does not know the application's name, and is no DESFire.
+ * @param isOther called before anything is sent to it as such
+ */
+async function playUnknown(
+  order: Order,
+  signed: Signed,
+  transmit: Transmit,
+  isOther: (profile: Profile) => void,
+): Promise<Told | Failure> {
+  let ev = false;
+  const asLight = (signature: Uint8Array) => {
+    const light = signed(signature, 'light');
+    ev = !light && (signed(signature, 'ev2') || signed(signature, 'ev3'));
+    return light;
+  };
+  const told = await play(prepare({ ...order, genuine: asLight }), transmit);
+  if (told.ok) return told;
+  if (told.reason === 'not-ours' && told.at === 'select') {
+    const kind = await play(generationOf(), transmit);
+    if (!kind.ok && kind.reason === 'lost') return kind;
+    ev = kind.ok;
+    if (!ev) {
+      isOther('ntag424');
+      return await play(asTag(order, signed), transmit);
+    }
+  }
+  if (!ev) return told;
+  isOther('desfire-ev');
+  return await play(prepareEv({ ...order, genuine: signed }), transmit);
 }
 
 /**
@@ -80,37 +134,47 @@ function onlyKey0(ring: Keyring, version: number): Keyring {
 export async function prepareCard(
   deps: PrepareDeps,
   { uid: read }: Pick<LaidCard, 'uid'>,
-  transmit: (apdu: Uint8Array) => Promise<Uint8Array>,
+  transmit: Transmit,
 ): Promise<CardResult> {
-  const { registry, random, now } = deps;
+  const { registry, random, now, makers } = deps;
   if (!SIGNED_UID.test(read)) return aside(NO_UID);
   const uid = read as CardUid;
   registry.refresh();
   const member = registry.card(uid);
   if (member !== undefined) return aside(bound(member.number));
   const chip = registry.chip(uid);
-  const open = registry.openChanges(uid).filter(({ no }) => no === KEY_NO.app);
+  const open = registry.openChanges(uid).filter(({ no }) => no === KEY_NO.app || no === PICC_KEY_NO);
   const known = chip !== undefined && chip.keyVersion > 0;
   // One that was begun is ended as it was begun: a newer version is the business of a roll.
   const version = known ? chip.keyVersion : (open.at(-1)?.to ?? deps.newest);
+  let profile: Profile = chip?.profile ?? 'desfire-light';
   const keep = () => {
-    if (registry.chip(uid) === undefined) registry.putChip({ uid, profile: 'desfire-light', keyVersion: 0 });
+    if (registry.chip(uid) === undefined) registry.putChip({ uid, profile, keyVersion: 0 });
   };
-  const script = prepare({
-    ring: onlyKey0(deps.keyring(uid), version),
+  const signed: Signed = (signature, kind) => genuine(Buffer.from(uid, 'hex'), signature, makers[kind]);
+  const order: Order = {
+    ring: onlyThese(deps.keyring(uid), version),
     version,
     random,
-    genuine: (signature) => genuine(Buffer.from(uid, 'hex'), signature, MAKER_KEYS.light),
     journal: (change) => {
       keep();
       registry.journalKey({ uid, ...change, at: now() });
     },
     known,
-  });
-  const told = await play(script, transmit);
+  };
+  const one = () => {
+    if (profile === 'ntag424') return asTag(order, signed);
+    if (profile === 'desfire-ev') return prepareEv({ ...order, genuine: signed });
+    return prepare({ ...order, genuine: (signature) => signed(signature, 'light') });
+  };
+  const isOther = (other: Profile) => {
+    profile = other;
+  };
+  const told = await (chip === undefined ? playUnknown(order, signed, transmit, isOther) : play(one(), transmit));
   if (!told.ok) {
     const [result, why] = verdicts[told.reason];
-    return { result, why, failure: told };
+    const unsure = profile === 'desfire-ev' && told.reason === 'not-genuine';
+    return { result, why: unsure ? EV_NOT_GENUINE : why, failure: told };
   }
   keep();
   if (!known) registry.proveKeys(uid, version);

@@ -17,12 +17,14 @@ import { makeRelay } from './operations/relay.ts';
 import { makeReload } from './operations/reload.ts';
 import { makeResolve } from './operations/resolve.ts';
 import { makeService } from './operations/service.ts';
+import { makeTagSale } from './operations/tagsale.ts';
 import { openTransit } from './operations/transit.ts';
 import type { Ledger } from './store/ledger.ts';
 import type { Registry } from './store/registry.ts';
 import { holdAlone } from './store/sqlite/alone.ts';
 import { openRegistry } from './store/sqlite/registry.ts';
 import { startSweeper } from './sweeper.ts';
+import { tagAddress } from './tagaddress.ts';
 import { tellCards } from './tellcards.ts';
 import { openVault, type Vault } from './vault.ts';
 
@@ -124,7 +126,11 @@ async function wire(deps: HubDeps, { config, tls, registry, ledger, vault, closi
     cardkey: makeCardKey(shared),
     hello: makeHello(shared),
     cash: makeCash(shared),
-    relay: makeRelay({ service: makeService({ ...shared, random }), reload: makeReload({ ...shared, random }) }),
+    relay: makeRelay({
+      service: makeService({ ...shared, random, tagAddress: tagAddress(config.names) }),
+      reload: makeReload({ ...shared, random }),
+      'tag-sale': makeTagSale({ ...shared, random }),
+    }),
   };
   const receive = makeRouter({ operations, alarm: alarms.raise, metrics, log, now });
   const { host, port, benchTcpPort } = config;

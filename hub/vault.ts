@@ -48,10 +48,16 @@ export interface Vault {
     versions: { keyVersion: number; tmacKeyVersion: number },
   ): CardKeys | null;
   /**
-   * Keys 0 to 4 of a card by number and version (1 to 255), 16 bytes each; null for any other, and for key 3 if no
-   * master serves this issuer. It knows no journal: who rolls keys over lets only proven and journaled versions pass.
+   * Keys 0 to 4 of a card, and the master key of an EV2 or EV3 as PICC_KEY_NO, by number and version (1 to 255), 16
+   * bytes each; null for any other, and for key 3 if no master serves this issuer. It knows no journal: who rolls keys
+   * over lets only proven and journaled versions pass.
    */
   keyring(issuer: CooperativeId, uid: CardUid): Keyring;
+  /**
+   * The same for an NTAG 424 (TRUTH section 14). Its key 1 pays and must be nobody's but the hub's: it comes from the
+   * issuer's `credit` master, which no kiosk ever gets, and never from the debit master. Keys 2 and 3 are the SUN keys.
+   */
+  tagKeyring(issuer: CooperativeId, uid: CardUid): Keyring;
   /**
    * Versions that new cards get: `keyVersion` of the keys 0 to 4, and of each issuer's TMAC key. The highest `from` of
    * the masters, at least 1.
@@ -62,6 +68,8 @@ export interface Vault {
    * 7). One for all versions that one `sun` master serves.
    */
   sunMetaKey(keyVersion: number): Uint8Array;
+  /** Every SDMMetaReadKey there is, newest first: a reading does not say which of them hides its UID. */
+  sunMetaKeys(): readonly Uint8Array[];
   /** SDMFileReadKey, key 2 of one NTAG 424, 16 bytes (CARDS sections 7 and 8). */
   sunFileKey(uid: CardUid, keyVersion: number): Uint8Array;
   /** Wraps a kiosk's witness key for the registry: version 1 ‖ nonce 12 ‖ ciphertext ‖ tag 16. */

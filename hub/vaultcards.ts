@@ -1,26 +1,43 @@
 /** Card keys out of the vault's masters: each derived for one card and use, the masters never handed on. */
 import { diversification, diversifier, TMAC_KEY_NO } from '../cards/diversify.ts';
-import { KEY_NO } from '../cards/layout.ts';
+import { KEY_NO, PICC_KEY_NO, TAG_KEY_NO } from '../cards/layout.ts';
 import type { CardUid, CooperativeId } from '../protocol/ids.ts';
 import type { Vault } from './vault.ts';
 import { ALL_ISSUERS, cardKeyFinder, type Master, newestVersion } from './vaultmasters.ts';
 import { rememberedKeys } from './vaultmemory.ts';
 
-/** Master that each key of a DESFire card comes from, by key number (TRUTH section 14). */
-const PURPOSES = ['app', 'debit', 'spare', 'credit', 'spare'] as const;
-
-/** Keys of an NTAG 424 that its own reads of itself use: for the file's MAC, and for the enciphered UID and counter. */
-const SUN_FILE_KEY_NO = 2;
-const SUN_META_KEY_NO = 3;
+/**
+ * Master that each key of a DESFire card comes from, by key number (TRUTH section 14). The card's own master key is the
+ * hub's as key 0 is, and comes from the same master under a number of its own.
+ */
+const PURPOSES: Readonly<Record<number, 'app' | 'debit' | 'spare' | 'credit'>> = {
+  [KEY_NO.app]: 'app',
+  [KEY_NO.debit]: 'debit',
+  [KEY_NO.spare2]: 'spare',
+  [KEY_NO.credit]: 'credit',
+  [KEY_NO.spare4]: 'spare',
+  [PICC_KEY_NO]: 'app',
+};
 
 /**
  * What the common meta key is derived from, in place of a card's UID and version: no chip has this UID, whose first
  * byte is its maker's. Without a version, because a hub that is to open a tap does not know the card's yet: it tries
  * one meta key a master.
  */
-const META_INPUT = diversification(new Uint8Array(7), SUN_META_KEY_NO, 0);
+const META_INPUT = diversification(new Uint8Array(7), TAG_KEY_NO.metaRead, 0);
 
-type CardUses = Pick<Vault, 'cardKey1' | 'tmacKey' | 'cardKeys' | 'keyring' | 'sunMetaKey' | 'sunFileKey' | 'versions'>;
+type CardUses = Pick<
+  Vault,
+  | 'cardKey1'
+  | 'tmacKey'
+  | 'cardKeys'
+  | 'keyring'
+  | 'tagKeyring'
+  | 'sunMetaKey'
+  | 'sunMetaKeys'
+  | 'sunFileKey'
+  | 'versions'
+>;
 
 const isVersion = (version: number) => Number.isInteger(version) && version >= 1 && version <= 255;
 
@@ -40,6 +57,20 @@ export function cardUses(masters: readonly Master[]): CardUses {
     if (purpose === undefined) return null;
     return cardKey(purpose, purpose === 'credit' ? issuer : ALL_ISSUERS, uid, no, version);
   };
+  const sunMasters = masters.filter(({ purpose }) => purpose === 'sun').sort((a, b) => b.from - a.from);
+  const metaKey = ({ key }: Master) => diversifier(Buffer.from(key, 'hex'))(META_INPUT);
+  const sunMetaKey: Vault['sunMetaKey'] = (version) => {
+    const serving = sunMasters.find(({ from }) => from <= version);
+    return must(serving === undefined ? null : metaKey(serving), 'sun', version);
+  };
+  const sunFileKey: Vault['sunFileKey'] = (uid, version) =>
+    must(cardKey('sun', ALL_ISSUERS, uid, TAG_KEY_NO.fileRead, version), 'sun', version);
+  const tagKey = (issuer: CooperativeId, uid: CardUid, version: number) => (no: number) => {
+    if (no === TAG_KEY_NO.pay) return cardKey('credit', issuer, uid, no, version);
+    if (no === TAG_KEY_NO.fileRead) return sunFileKey(uid, version);
+    if (no === TAG_KEY_NO.metaRead) return sunMetaKey(version);
+    return no === TAG_KEY_NO.app || no === TAG_KEY_NO.spare4 ? numbered(issuer, uid, version)(no) : null;
+  };
   return {
     cardKey1: (uid, version) => must(cardKey('debit', ALL_ISSUERS, uid, KEY_NO.debit, version), 'debit', version),
     tmacKey: rememberedKeys(tmacKey),
@@ -51,12 +82,10 @@ export function cardUses(masters: readonly Master[]): CardUses {
       return app && debit && credit && spare2 && spare4 && tmac && { app, debit, credit, spare2, spare4, tmac };
     },
     keyring: (issuer, uid) => (no, version) => (isVersion(version) ? numbered(issuer, uid, version)(no) : null),
-    sunMetaKey(version) {
-      const rows = masters.filter(({ purpose, from }) => purpose === 'sun' && from <= version);
-      const [newest] = rows.sort((a, b) => b.from - a.from);
-      return must(newest ? diversifier(Buffer.from(newest.key, 'hex'))(META_INPUT) : null, 'sun', version);
-    },
-    sunFileKey: (uid, version) => must(cardKey('sun', ALL_ISSUERS, uid, SUN_FILE_KEY_NO, version), 'sun', version),
+    tagKeyring: (issuer, uid) => (no, version) => (isVersion(version) ? tagKey(issuer, uid, version)(no) : null),
+    sunMetaKey,
+    sunMetaKeys: () => sunMasters.map(metaKey),
+    sunFileKey,
     versions: () => newestVersions(masters),
   };
 }

@@ -1,8 +1,9 @@
 /** The loop of an issuing kiosk: events in, one pure step, effects out; and what it asks a card itself. */
 import { Compile } from 'typebox/compile';
 import { FACTORY_VERSION } from '../cards/keyring.ts';
-import { keyVersions } from '../cards/opening.ts';
-import { play } from '../cards/script.ts';
+import { LIGHT, NTAG } from '../cards/layout.ts';
+import { type KeyVersions, keyVersions } from '../cards/opening.ts';
+import { type Failure, play, type Script } from '../cards/script.ts';
 import { CardUidSchema } from '../protocol/ids.ts';
 import type { LinkEvent } from './link.ts';
 import type { Reader, ReaderEvent } from './reader.ts';
@@ -36,13 +37,19 @@ export function issue(deps: IssueDeps): IssuingLoop {
   return { state: () => loop.state, stop: () => loop.stop() };
 }
 
+/** Of whichever kind it is: a card that does not know the one name is asked by the other. */
+function* versionsOfAny(): Script<KeyVersions | Failure> {
+  const light = yield* keyVersions(LIGHT);
+  return light.ok || light.reason !== 'not-ours' ? light : yield* keyVersions(NTAG);
+}
+
 /**
  * What the kiosk asks the card before the hub hears of it. Whoever relays a session under a known key learns every key
  * that is written in it, so a card whose key 0 is the factory's goes no further (TRUTH section 14).
  */
 async function check(reader: Pick<Reader, 'transmit'>, { presence, uid }: Present): Promise<Checked> {
   if (!isUid.Check(uid)) return { kind: 'unfit', failure: 'not-ours', at: 'uid' };
-  const told = await play(keyVersions(), (apdu) => reader.transmit(presence, apdu));
+  const told = await play(versionsOfAny(), (apdu) => reader.transmit(presence, apdu));
   if (!told.ok) return { kind: 'unfit', failure: told.reason, at: told.at };
   const blank = told.versions[0] === FACTORY_VERSION;
   return blank ? { kind: 'unfit', failure: 'not-prepared', at: 'key 0' } : { kind: 'prepared' };

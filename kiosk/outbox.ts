@@ -112,8 +112,11 @@ export class Outbox {
     });
   }
 
-  /** Puts the intent on disk; the commit may be sent when this returns (TRUTH section 4). */
-  journal(seq: KioskSeq, intent: Intent): void {
+  /**
+   * Puts the intent on disk; the commit may be sent when this returns (TRUTH section 4). Of a tag only its UID: no more
+   * is needed to ask about its sale.
+   */
+  journal(seq: KioskSeq, intent: Intent | Pick<Intent, 'uid'>): void {
     guard(() => {
       const sql = `INSERT INTO intent VALUES (?, ?, ?, ?)
         ON CONFLICT DO UPDATE SET uid = excluded.uid, body = excluded.body`;

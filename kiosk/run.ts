@@ -9,13 +9,14 @@ import type { Masters } from './masters.ts';
 import { type Outbox, OutboxFault } from './outbox.ts';
 import type { Panel } from './panel.ts';
 import type { Reader, ReaderEvent } from './reader.ts';
+import { makeRelay, type Relay } from './relay.ts';
 import { type Ask, type Effect, newTill, type Present, type Till, type TillEvent, type TimerId } from './rules/sale.ts';
 import { view } from './rules/screens.ts';
 import { step } from './rules/till.ts';
 import { lookAt, pay, type TapDeps, tellVersion } from './tap.ts';
 
 /** Everything the loop touches; the seeded world hands in its own. */
-export interface RunDeps extends Omit<TapDeps, 'reader' | 'journal'> {
+export interface RunDeps extends Omit<TapDeps, 'reader' | 'relay' | 'journal'> {
   readonly reader: Reader;
   readonly link: Link;
   readonly outbox: Outbox;
@@ -70,6 +71,7 @@ export function run(deps: RunDeps): Running {
 class Loop {
   till: Till;
   readonly #deps: RunDeps;
+  readonly #relay: Relay;
   readonly #tap: TapDeps;
   readonly #queue: TillEvent[] = [];
   readonly #timers = new Map<TimerId, unknown>();
@@ -80,7 +82,8 @@ class Loop {
 
   constructor(deps: RunDeps) {
     this.#deps = deps;
-    this.#tap = { ...deps, journal: (seq, intent) => deps.outbox.journal(seq, intent) };
+    this.#relay = makeRelay(deps);
+    this.#tap = { ...deps, relay: this.#relay, journal: (seq, intent) => deps.outbox.journal(seq, intent) };
     this.till = newTill(deps.kiosk);
   }
 
@@ -97,6 +100,8 @@ class Loop {
     this.#stopped = true;
     for (const timer of this.#timers.values()) this.#deps.timers.clearTimeout(timer);
     this.#timers.clear();
+    // A conversation that nobody awaits any more must not keep its timer.
+    this.#relay.cut();
   }
 
   /** Events are taken one at a time, in order; effects may add more. */
@@ -318,12 +323,14 @@ class Loop {
         this.#errands.clear();
         this.#deps.log('link down', event.why);
         this.#take({ type: 'link', online: false });
+        this.#relay.cut();
         break;
       case 'hub':
       case 'beacon':
         this.#take(event);
         break;
       case 'refusal':
+        this.#relay.refused(event.replyTo, event.code);
         this.#refused(this.#done(event.replyTo), event.code, event.detail);
         break;
       case 'heard':
@@ -349,6 +356,9 @@ class Loop {
         break;
       case 'cardkey':
         this.#granted(event.body);
+        break;
+      case 'relay':
+        this.#relay.heard(event.body);
         break;
       case 'hello':
         this.#released(event.body);

@@ -9,23 +9,23 @@ import type { KioskNo, KioskSeq } from '../protocol/ids.ts';
 import { minuteOfSlot } from '../protocol/status.ts';
 import type { CardKeys } from './cardkeys.ts';
 import { OutboxFault } from './outbox.ts';
-import type { Reader } from './reader.ts';
 import type { Intent } from './rules/doubt.ts';
 import type { CardTrouble, Effect, Looked, Paid, Present } from './rules/sale.ts';
+import { payTag, type TagTapDeps } from './tagtap.ts';
 
-export interface TapDeps {
+export interface TapDeps extends TagTapDeps {
   readonly kiosk: KioskNo;
-  readonly reader: Pick<Reader, 'transmit'>;
   readonly cardKeys: CardKeys;
-  /** @throws OutboxFault; the commit is not sent then. */
-  readonly journal: (seq: KioskSeq, intent: Intent) => void;
+  /** @throws OutboxFault; the commit is not sent then, and the hub not asked about a tag. */
+  readonly journal: (seq: KioskSeq, intent: Intent | Pick<Intent, 'uid'>) => void;
   readonly randomBytes: (length: number) => Uint8Array;
 }
 
 const CHALLENGE_BYTES = 16;
 
-/** Plays the account sale. Never rejects but for bugs. */
-export async function pay(deps: TapDeps, { sale, card, slot, beacon }: Effect & { type: 'pay' }): Promise<Paid> {
+/** Plays the account sale, whichever kind of card lies there. Never rejects but for bugs. */
+export async function pay(deps: TapDeps, effect: Effect & { type: 'pay' }): Promise<Paid> {
+  const { sale, card, slot, beacon } = effect;
   const key = deps.cardKeys.find(card.uid);
   if (key === null) return { kind: 'no-key' };
   const deed = {
@@ -47,7 +47,11 @@ export async function pay(deps: TapDeps, { sale, card, slot, beacon }: Effect & 
   try {
     const script = account({ key1: key.key1, rndA, record, tmri, journal });
     const result = await play(script, (apdu) => deps.reader.transmit(card.presence, apdu));
-    return result.ok ? certified(intent, result) : failed(intent, result);
+    if (result.ok) return certified(intent, result);
+    if (result.reason !== 'not-ours') return failed(intent, result);
+    // It does not know the Light's name: a tag does not, and pays in its own way.
+    const sold = await payTag(deps, effect);
+    return 'reason' in sold ? trouble(sold) : sold;
   } catch (error) {
     if (error instanceof OutboxFault) return { kind: 'disk', why: error.message };
     throw error;
@@ -101,6 +105,7 @@ export function trouble({ reason }: Failure): CardTrouble {
     case 'not-prepared':
     case 'in-use':
     case 'other-version':
+    case 'other-files':
       return { kind: 'refused' };
   }
 }

@@ -22,6 +22,21 @@ const RELOAD_COMMANDS = 4;
 /** At an issuing kiosk: whatever this card needs. A prepared chip is made a member's, a card in use gets newer keys. */
 const Service = Type.Object({ deed: Type.Literal('service'), uid: CardUidSchema });
 /**
+ * At a stall: a member pays from the account with an NTAG 424, whose key 1 only the hub has (TRUTH section 14). Amount,
+ * seq and kiosk are bound here: what comes from the card later carries none. Asked again once it is decided, it is
+ * answered with the decision.
+ */
+export const TagSale = Type.Object({
+  deed: Type.Literal('tag-sale'),
+  uid: CardUidSchema,
+  seq: KioskSeqSchema,
+  amount: SaleAmount,
+  /** The card's own for key 1, not older than this conversation. */
+  challenge: hexSchema(16),
+});
+export type TagSale = Static<typeof TagSale>;
+
+/**
  * Loads the purse of a card whose transaction the kiosk has opened with key 1 (TRUTH section 14). Repeated to the byte
  * it asks what became of it.
  */
@@ -49,7 +64,7 @@ export const ReloadAsked = Type.Object({
 });
 export type ReloadAsked = Static<typeof ReloadAsked>;
 
-export const RelayStart = Type.Union([Service, ReloadAsked]);
+export const RelayStart = Type.Union([Service, ReloadAsked, TagSale]);
 export type RelayStart = Static<typeof RelayStart>;
 
 /**
@@ -79,6 +94,7 @@ export const CARD_FAILURES = [
   'not-prepared',
   'in-use',
   'other-version',
+  'other-files',
 ] as const;
 export type CardFailure = (typeof CARD_FAILURES)[number];
 
@@ -99,6 +115,8 @@ export const RelayEnd = Type.Union([
   Type.Object({ done: Type.Literal('renewed'), number: CardNumber }),
   /** Nothing had to be done. */
   Type.Object({ done: Type.Literal('sound'), number: CardNumber }),
+  /** The sale's decision, as for every sale of the account. */
+  Type.Object({ done: Type.Literal('tag-sale'), receipt: Receipt, mac: hexSchema(16) }),
   /** A reload's decision, or its end; voided: the money is back on the account. */
   Type.Object({ done: Type.Literal('reload'), receipt: Receipt, mac: hexSchema(16), voided: Type.Boolean() }),
   /** The reload's money is on its way ("sedang dicek"): the card's next tap tells where it went. */

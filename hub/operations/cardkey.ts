@@ -10,7 +10,7 @@ import type { Vault } from '../vault.ts';
 
 export interface CardKeyDeps {
   readonly vault: Pick<Vault, 'cardKey1'>;
-  readonly registry: Pick<Registry, 'card' | 'openChanges'>;
+  readonly registry: Pick<Registry, 'card' | 'chip' | 'openChanges'>;
   /** Milliseconds since 1970 UTC. */
   readonly now: () => number;
 }
@@ -49,7 +49,9 @@ export function makeCardKey({ vault, registry, now }: CardKeyDeps): Operation<'c
     const card = registry.card(body.uid as CardUid);
     if (card === undefined) return { refusal: 'card-unknown', detail: `card ${body.uid} is not registered` };
     if (card.status !== 'active') return { refusal: 'card-blocked', detail: `card ${body.uid} is ${card.status}` };
-    if (!withinQuota(kiosk.no, card.uid)) {
+    // A tag has no key that a kiosk could use, and the tap finds out: what is given opens nothing and counts nothing.
+    const tag = registry.chip(card.uid)?.profile === 'ntag424';
+    if (!tag && !withinQuota(kiosk.no, card.uid)) {
       const detail = `more than ${KEY_CACHE.cards} new cards within ${KEY_CACHE.hours} hours`;
       return { refusal: 'key-quota', detail, alarm: 'key-quota' };
     }

@@ -38,8 +38,9 @@ export const NOTHING: Verified = {
 
 /** Verifies a claim for an account sale (TRUTH section 2). @param now milliseconds since 1970 UTC. */
 export function verifyClaim(vault: Vault, card: Card, { kiosk, seq }: Sender, claim: Claim, now: number): Verified {
-  // Old key versions still verify; a version the card never had cannot.
-  const key = claim.keyVersion <= card.tmacKeyVersion ? vault.tmacKey(card.issuer, card.uid, claim.keyVersion) : null;
+  // Old key versions still verify; a version the card never had cannot, and 0 is the factory's.
+  const had = claim.keyVersion >= 1 && claim.keyVersion <= card.tmacKeyVersion;
+  const key = had ? vault.tmacKey(card.issuer, card.uid, claim.keyVersion) : null;
   if (key === null) return NOTHING;
   const uid = bytes(card.uid);
   const keys = transactionKeys(key, uid, claim.tmc);

@@ -15,9 +15,14 @@ import type { Vault } from '../vault.ts';
 import { type Begun, begun, failed, type Refused } from './relay.ts';
 
 export interface PersonaliseDeps {
-  readonly vault: Pick<Vault, 'keyring' | 'tmacKey' | 'signDeed' | 'signStatement' | 'beacon' | 'versions'>;
+  readonly vault: Pick<
+    Vault,
+    'keyring' | 'tagKeyring' | 'tmacKey' | 'signDeed' | 'signStatement' | 'beacon' | 'versions'
+  >;
   readonly registry: Registry;
   readonly ledger: Pick<Ledger, 'putCard'>;
+  /** What tags open on a phone, `https://host/path`. */
+  readonly tagAddress: string;
   readonly random: (bytes: number) => Uint8Array;
   /** Milliseconds since 1970 UTC. */
   readonly now: () => number;
@@ -25,15 +30,16 @@ export interface PersonaliseDeps {
 
 const YEAR_MS = 365.25 * 86_400_000;
 const PROFILE_VERSION = 1;
-const PROFILE_LIGHT = 1;
+/** In file 1F; also which files a chip has before it is personalised. */
+const PROFILES = { light: 1, ev: 2 } as const;
 
 /**
  * Content of file 1F: version 1 ‖ profile 1 ‖ version of key 1, 1 ‖ zeros. Plain and unproven: it only says which key
  * to try.
  */
-function profileFile(keyVersion: number): Uint8Array {
+function profileFile(chip: keyof typeof PROFILES, keyVersion: number): Uint8Array {
   const bytes = new Uint8Array(LIGHT.files.profile.size);
-  bytes.set([PROFILE_VERSION, PROFILE_LIGHT, keyVersion]);
+  bytes.set([PROFILE_VERSION, PROFILES[chip], keyVersion]);
   return bytes;
 }
 
@@ -65,13 +71,15 @@ function orderOf(deps: PersonaliseDeps, card: Card, made: Making): PersonaliseOr
   const keys = vault.keyring(issuer, uid);
   // Of this version only: a chip that tells another one is none that was prepared for this card.
   const ring: Keyring = (no, version) => (version === keyVersion ? keys(no, version) : null);
+  const chip = registry.chip(uid)?.profile === 'desfire-ev' ? 'ev' : 'light';
   return {
+    chip,
     ring,
     version: keyVersion,
     tmac: { key, version: tmacKeyVersion },
     ceiling: Number(PURSE_CEILING),
     statement: signedStatement(vault, card, made),
-    profile: profileFile(keyVersion),
+    profile: profileFile(chip, keyVersion),
     marks: firstMarks(deps, uid, made),
     random,
     journal: (change) => registry.journalKey({ uid, at: now(), ...change }),
@@ -98,7 +106,8 @@ function journalCounterKey({ registry, now }: PersonaliseDeps, { uid, tmacKeyVer
   if (!given) registry.journalKey({ uid, no: TMAC_KEY_NO, from: 0, to: tmacKeyVersion, at: now() });
 }
 
-async function finish({ registry, ledger }: PersonaliseDeps, card: Card): Promise<RelayEnd> {
+/** The card proved all its keys: it is ready, and the ledger knows it. */
+export async function finish({ registry, ledger }: PersonaliseDeps, card: Card): Promise<RelayEnd> {
   registry.proveKeys(card.uid, card.keyVersion);
   const now = registry.card(card.uid);
   if (now?.status === 'personalising') registry.putCard({ ...now, status: 'ready' });

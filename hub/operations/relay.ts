@@ -8,8 +8,10 @@ import type { Kiosk } from '../store/registry.ts';
 /** A deed that has begun: what goes to the card next, or how it ended. */
 export interface Begun {
   /** @param responses of the card to the commands before; none at first. */
-  next(responses: readonly Uint8Array[]): readonly Uint8Array[] | Promise<readonly Uint8Array[] | RelayEnd>;
+  next(responses: readonly Uint8Array[]): readonly Uint8Array[] | Promise<Next>;
 }
+
+type Next = readonly Uint8Array[] | RelayEnd | Refused;
 
 export type Refused = Extract<Reply, { readonly refusal: unknown }>;
 
@@ -50,7 +52,8 @@ const hex = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, b
 
 function step(talk: Omit<Talk, 'answer'>, responses: readonly Uint8Array[]): Promise<Reply> {
   const { name, begun, turn } = talk;
-  const told = (next: readonly Uint8Array[] | RelayEnd): Reply => {
+  const told = (next: Next): Reply => {
+    if ('refusal' in next) return next;
     const rest = 'done' in next ? { end: next } : { commands: next.map(hex) };
     return { body: JSON.stringify({ talk: name, turn, ...rest }) };
   };
@@ -59,7 +62,7 @@ function step(talk: Omit<Talk, 'answer'>, responses: readonly Uint8Array[]): Pro
   // Nothing more is taken up before it is known to go on.
   talk.over = true;
   return next.then((said) => {
-    talk.over = 'done' in said;
+    talk.over = !('length' in said);
     return told(said);
   });
 }

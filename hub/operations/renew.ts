@@ -1,12 +1,13 @@
 /** Renew: brings the keys of a card in use to the vault's newest version, through an issuing kiosk (TRUTH 14). */
 import type { Keyring } from '../../cards/keyring.ts';
+import { LIGHT, NTAG } from '../../cards/layout.ts';
 import { roll } from '../../cards/roll.ts';
 import type { Card, Registry } from '../store/registry.ts';
 import type { Vault } from '../vault.ts';
 import { type Begun, begun, failed } from './relay.ts';
 
 export interface RenewDeps {
-  readonly vault: Pick<Vault, 'keyring' | 'versions'>;
+  readonly vault: Pick<Vault, 'keyring' | 'tagKeyring' | 'versions'>;
   readonly registry: Registry;
   readonly random: (bytes: number) => Uint8Array;
   /** Milliseconds since 1970 UTC. */
@@ -31,11 +32,12 @@ export function renew({ vault, registry, random, now }: RenewDeps, card: Card): 
   const { uid, issuer, number } = card;
   const version = vault.versions().keyVersion;
   const told = mayTell(registry, card);
-  const keys = vault.keyring(issuer, uid);
+  const tag = registry.chip(uid)?.profile === 'ntag424';
+  const keys = tag ? vault.tagKeyring(issuer, uid) : vault.keyring(issuer, uid);
   const ring: Keyring = (no, of) => (told.has(of) || of === version ? keys(no, of) : null);
   const journal = (change: { no: number; from: number; to: number }) =>
     registry.journalKey({ uid, at: now(), ...change });
-  return begun(roll({ ring, version, random, journal }), async (result) => {
+  return begun(roll({ profile: tag ? NTAG : LIGHT, ring, version, random, journal }), async (result) => {
     if (!result.ok) return failed(result);
     registry.proveKeys(uid, version);
     const known = registry.card(uid);

@@ -1,6 +1,7 @@
 /** Service: at an issuing kiosk, whatever the card on the reader needs. */
 import type { CardUid } from '../../protocol/ids.ts';
 import { bindChip, type PersonaliseDeps, personaliseCard } from './personalise.ts';
+import { personaliseTagCard } from './personalisetag.ts';
 import type { Begin } from './relay.ts';
 import { needsRenewal, renew } from './renew.ts';
 
@@ -24,7 +25,8 @@ export function makeService(deps: PersonaliseDeps): Begin<'service'> {
     }
     if (status === 'personalising' || status === 'ready') {
       if (made === null) throw new Error(`card ${number} is ${status} and was not made here`);
-      return personaliseCard(deps, card, made);
+      const tag = registry.chip(uid)?.profile === 'ntag424';
+      return tag ? personaliseTagCard(deps, card) : personaliseCard(deps, card, made);
     }
     if (needsRenewal(deps, card)) return renew(deps, card);
     return { next: () => Promise.resolve({ done: 'sound', number }) };

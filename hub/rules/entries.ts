@@ -11,7 +11,15 @@ export interface Leg {
 }
 
 /** What moved the money (TRUTH section 11, last line); later kinds of work add theirs. */
-export type Authority = 'card-certificate' | 'hub-session' | 'mirror' | 'pin' | 'rule' | 'teller-card' | 'two-officers';
+export type Authority =
+  | 'card-certificate'
+  | 'hub-relayed-session'
+  | 'hub-session'
+  | 'mirror'
+  | 'pin'
+  | 'rule'
+  | 'teller-card'
+  | 'two-officers';
 
 /** `reload-release` sends money on its way to a card's purse; `reload` proves that it came, `reload-void` that not. */
 export type EntryKind = 'opening' | 'purchase' | 'void' | ReloadKind | CashKind | 'funding';
@@ -44,6 +52,8 @@ export interface PurchaseFigures {
   readonly fee: bigint;
   /** Parts of the fee, one a cooperative; they sum to the fee. */
   readonly shares: readonly FeeShare[];
+  /** A tag proved its key to the hub; left out: the card certified the sale. */
+  readonly authority?: 'hub-relayed-session';
 }
 
 /** A member's opening balance: money that already lies at the cooperative's bank. */

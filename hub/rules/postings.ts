@@ -205,9 +205,9 @@ export function entryOf(instruction: Instruction): Entry {
   }
   const { kind, figures } = instruction;
   mustFit(figures);
-  const { issuer, member, fee, shares } = figures;
+  const { issuer, member, fee, shares, authority = 'card-certificate' } = figures;
   const payer = memberOf(issuer, member);
-  return { kind, authority: 'card-certificate', legs: entered(kind, figures), payer, fee, shares };
+  return { kind, authority, legs: entered(kind, figures), payer, fee, shares };
 }
 
 /** The mirror of an entry: every leg back, in the same order, the fee given back with it. */

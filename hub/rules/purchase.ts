@@ -3,7 +3,7 @@ import type { CardUid, CooperativeId, KioskNo, MemberId, OutletId } from '../../
 import { FRESH_SECONDS, type NoPinLimits } from '../../protocol/limits.ts';
 import type { Outcome } from '../../protocol/receipt.ts';
 import type { Refusal } from '../../protocol/refusals.ts';
-import type { Guard, Verdict } from './entries.ts';
+import type { Guard, PurchaseFigures, Verdict } from './entries.ts';
 import { quote, type Tariff } from './tariffs.ts';
 
 /** What the operation found out about the certificate; each part is true only if it was checked and held. */
@@ -49,23 +49,45 @@ export interface PurchaseFacts {
   readonly netDebitCap: bigint;
 }
 
-interface Check {
+/** What any sale from an account is judged by once the card has proven itself. */
+type SaleFacts = Omit<PurchaseFacts, 'certificate'>;
+
+/** A sale with a tag that has proven its key to the hub (TRUTH section 14). */
+export interface TagSaleFacts extends SaleFacts {
+  /** Seconds from the start of the conversation until its proof. */
+  readonly ageSeconds: number;
+}
+
+interface Check<Facts> {
   readonly refusal: Refusal;
   readonly outcome: Exclude<Outcome, 'approved'>;
-  readonly fails: (facts: PurchaseFacts) => boolean;
+  readonly fails: (facts: Facts) => boolean;
 }
 
 const stale = (age: number | null) =>
   // A beacon from the future can only mean that the hub's own clock went back; it would keep a tap usable too long.
   age === null || age > FRESH_SECONDS || age < 0;
 
+const unknown: Check<SaleFacts> = {
+  refusal: 'card-unknown',
+  outcome: 'declined',
+  fails: ({ card }) => card === null,
+};
+
+/** Whether this card, outlet and amount may pay. */
+const mayPay: readonly Check<SaleFacts>[] = [
+  { refusal: 'card-blocked', outcome: 'declined', fails: ({ card }) => card?.active !== true },
+  { refusal: 'outlet-closed', outcome: 'declined', fails: ({ outlet }) => outlet?.open !== true },
+  { refusal: 'tap-limit', outcome: 'declined', fails: ({ amount, limits }) => amount > limits.perTap },
+];
+
 /**
  * Checks in the order in which the first failure is the answer. First who speaks (is the card known, is it really the
  * card), then what was said (does it fit this request), then when; only then whether this card, outlet and amount may
  * pay: an unproven tap learns nothing about a member, and a late one is `expired` for good whatever else holds.
  */
-const checks: readonly Check[] = [
-  { refusal: 'card-unknown', outcome: 'declined', fails: ({ card }) => card === null },
+const checks: readonly Check<PurchaseFacts>[] = [
+  unknown,
   { refusal: 'certificate-invalid', outcome: 'declined', fails: ({ certificate }) => !certificate.valid },
   {
     refusal: 'certificate-malformed',
@@ -74,9 +96,13 @@ const checks: readonly Check[] = [
       !certificate.wellFormed || certificate.recordAmount !== amount || !certificate.sender || !certificate.proven,
   },
   { refusal: 'expired', outcome: 'expired', fails: ({ certificate }) => stale(certificate.beaconAgeSeconds) },
-  { refusal: 'card-blocked', outcome: 'declined', fails: ({ card }) => card?.active !== true },
-  { refusal: 'outlet-closed', outcome: 'declined', fails: ({ outlet }) => outlet?.open !== true },
-  { refusal: 'tap-limit', outcome: 'declined', fails: ({ amount, limits }) => amount > limits.perTap },
+  ...mayPay,
+];
+
+const tagChecks: readonly Check<TagSaleFacts>[] = [
+  unknown,
+  { refusal: 'expired', outcome: 'expired', fails: ({ ageSeconds }) => stale(ageSeconds) },
+  ...mayPay,
 ];
 
 /**
@@ -84,7 +110,20 @@ const checks: readonly Check[] = [
  * judges inside the post: funds, card status, pause, day and cap are known for certain only there.
  */
 export function judgePurchase(facts: PurchaseFacts): Verdict {
+  return refusalOf(checks, facts) ?? approval(facts, {});
+}
+
+/** Judges a sale with a tag by the same limits, tariffs and guards, once its key is proven and not before. */
+export function judgeTagSale(facts: TagSaleFacts): Verdict {
+  return refusalOf(tagChecks, facts) ?? approval(facts, { authority: 'hub-relayed-session' });
+}
+
+function refusalOf<Facts>(checks: readonly Check<Facts>[], facts: Facts): Verdict | null {
   for (const { refusal, outcome, fails } of checks) if (fails(facts)) return { refuse: refusal, outcome };
+  return null;
+}
+
+function approval(facts: SaleFacts, by: Pick<PurchaseFigures, 'authority'>): Verdict {
   const { card, outlet, amount, date, limits } = facts;
   if (card === null || outlet === null) throw new Error('the checks let an unknown card or outlet through');
   const { issuer, member, uid } = card;
@@ -96,6 +135,6 @@ export function judgePurchase(facts: PurchaseFacts): Verdict {
     { kind: 'day', card: uid, amount, max: limits.perDay },
     { kind: 'cap', cooperative: issuer, max: facts.netDebitCap },
   ];
-  const figures = { issuer, member, acquirer, outlet: outlet.id, amount, fee, shares };
+  const figures = { issuer, member, acquirer, outlet: outlet.id, amount, fee, shares, ...by };
   return { approve: { kind: 'purchase', figures }, guards };
 }

@@ -15,7 +15,7 @@ export interface Chip {
 /** An intended change of one key. Until the card has shown which it holds, both versions count (TRUTH section 14). */
 export interface KeyChange {
   readonly uid: CardUid;
-  /** 0 to 4, or TMAC_KEY_NO for the counter file's key. */
+  /** 0 to 4, TMAC_KEY_NO for the counter file's key, or PICC_KEY_NO for the master key of an EV2 or EV3. */
   readonly no: number;
   readonly from: number;
   readonly to: number;
@@ -69,6 +69,15 @@ export interface Binding {
   readonly at: number;
 }
 
+/** A reading of a tag by a phone, proven by its MAC (CARDS section 7). */
+export interface Reading {
+  readonly uid: CardUid;
+  /** Of the key that made its MAC: the tag counts anew under each. */
+  readonly keyVersion: number;
+  /** SDMReadCtr, below 2^24. */
+  readonly counter: number;
+}
+
 export interface CardStock {
   chip(uid: CardUid): Chip | undefined;
   chips(): { readonly blank: number; readonly prepared: number };
@@ -84,6 +93,11 @@ export interface CardStock {
   keyHistory(uid: CardUid): readonly (KeyChange & { readonly proven: boolean })[];
   /** The card proved its keys 0 to 4 at this version: closes its open changes and notes the version. */
   proveKeys(uid: CardUid, version: number): void;
+  /**
+   * Takes a reading if its counter is above every one taken of this tag and key version, in one atomic step for all
+   * processes; false if not. @throws if the chip is unknown.
+   */
+  takeReading(reading: Reading): boolean;
   /**
    * Orders a card for each member of a list who neither has one nor waits for one, and registers those who are new; in
    * one transaction that sees what other processes wrote until now, so that nobody is ordered two. Nothing is written

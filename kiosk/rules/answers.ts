@@ -1,7 +1,7 @@
 /** What the hub says: decisions, refusals, silence; and what is asked again. */
 import { refusals } from '../../protocol/refusals.ts';
 import { and, asking, backOff, close, finish, obstacle, remember, resultOf, stay, stop, timer, to } from './moves.ts';
-import type { Effect, Pending, Phase, Sale, Sealed, Step, Till, TillEvent } from './sale.ts';
+import type { Effect, Paid, Pending, Phase, Sale, Sealed, Step, Till, TillEvent } from './sale.ts';
 import { showOwed } from './tap.ts';
 
 type Decided = Pick<Sale, 'seq' | 'amount'>;
@@ -10,8 +10,8 @@ type Decided = Pick<Sale, 'seq' | 'amount'>;
 export function gotReceipt(till: Till, sealed: Sealed, at: number): Step {
   const { phase } = till;
   const { receipt } = sealed;
-  const stray = strayOf(till, sealed);
-  if (stray !== null) return stay(till, stray);
+  const foreign = strayOf(till, sealed);
+  if (foreign !== null) return stay(till, foreign);
   if (phase.name === 'waiting' && phase.sale.seq === receipt.seq) {
     return keepAndFinish(till, sealed, false, phase.sale, []);
   }
@@ -23,11 +23,26 @@ export function gotReceipt(till: Till, sealed: Sealed, at: number): Step {
   return settle(till, pending, sealed, false, at);
 }
 
+/** The hub's decision on a sale with a tag, which came while the card was being spoken with. */
+export function gotDecision(
+  till: Till,
+  { seq, presence }: TillEvent & { type: 'paid' },
+  { uid, sealed }: Paid & { kind: 'decided' },
+): Step {
+  const { phase } = till;
+  if (phase.name !== 'reading' || phase.sale.seq !== seq) return stay(till);
+  const next = { ...till, spent: presence };
+  const { receipt } = sealed;
+  const ours = receipt.seq === seq && fits(till, { ...phase.sale, uid }, receipt);
+  if (ours) return keepAndFinish(next, sealed, false, phase.sale, []);
+  return and(close(next, phase.sale, uid, 'resolve', false), stray(receipt));
+}
+
 /** The answer to a question about a closed sale. */
 export function gotAnswer(till: Till, event: TillEvent & { type: 'answer' }, at: number): Step {
   const { sealed, voided } = event;
-  const stray = strayOf(till, sealed);
-  if (stray !== null) return stay(till, stray);
+  const foreign = strayOf(till, sealed);
+  if (foreign !== null) return stay(till, foreign);
   const pending = till.pending.find(({ seq }) => seq === sealed.receipt.seq);
   if (pending === undefined || pending.ask !== event.ask) return stay(till);
   return settle(till, pending, sealed, voided, at);
@@ -42,11 +57,19 @@ function strayOf(till: Till, { receipt }: Sealed): Effect | null {
   const open = phase.name === 'waiting' ? [{ ...phase.sale, uid: phase.uid }, ...till.pending] : till.pending;
   const sale = open.find(({ seq }) => seq === receipt.seq);
   if (sale === undefined) return null;
-  const { amount, uid } = sale;
-  const same = BigInt(receipt.amount) === amount && (uid === null || receipt.card === uid);
-  const fits = receipt.kiosk === till.kiosk && (receipt.outcome !== 'approved' || same);
-  return fits ? null : { type: 'log', what: 'receipt of another sale', detail: `seq ${receipt.seq}` };
+  return fits(till, sale, receipt) ? null : stray(receipt);
 }
+
+function fits(till: Till, { amount, uid }: Pick<Pending, 'amount' | 'uid'>, receipt: Sealed['receipt']): boolean {
+  const same = BigInt(receipt.amount) === amount && (uid === null || receipt.card === uid);
+  return receipt.kiosk === till.kiosk && (receipt.outcome !== 'approved' || same);
+}
+
+const stray = ({ seq }: Sealed['receipt']): Effect => ({
+  type: 'log',
+  what: 'receipt of another sale',
+  detail: `seq ${seq}`,
+});
 
 /** A closed sale is decided: shown now if its screen is still up, else to its card, or to the trader if not paid. */
 function settle(till: Till, sale: Pending, sealed: Sealed, voided: boolean, at: number): Step {

@@ -52,6 +52,7 @@ export const cardTroubles = {
   'not-prepared': row('unprepared', 'Kartu belum disiapkan', 'The card is not prepared'),
   'in-use': row('aside', 'Kartu ini sudah pernah dipakai', 'This card has been used already'),
   'other-version': row('aside', 'Kunci kartu dari versi lain', "The card's key is of another version"),
+  'other-files': row('aside', 'Isi kartu bukan buatan koperasi', 'What is on the card was made by somebody else'),
 } as const satisfies Record<CardFailure, Row>;
 
 export const lineTroubles = {

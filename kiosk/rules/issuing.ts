@@ -166,7 +166,7 @@ function relayed(state: Issuing, { presence, relayed }: IssueEvent & { type: 're
   if (relayed.kind !== 'ended') return fail(state, card, { by: 'line', why: relayed.kind });
   const { end } = relayed;
   if (end.done === null) return fail(state, card, { by: 'card', why: end.failure, at: end.at });
-  // The ends of another deed than the one that was asked for.
-  if (end.done === 'reload' || end.done === 'unknown') return fail(state, card, { by: 'line', why: 'endless' });
+  // The end of another deed answers nothing that was asked here.
+  if (!('number' in end)) return fail(state, card, { by: 'line', why: 'silent' });
   return to(state, { name: 'done', card, served: end }, log(`card served: ${end.done}`, card, end.number));
 }

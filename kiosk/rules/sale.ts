@@ -140,11 +140,17 @@ export type Paid =
   | { readonly kind: 'committed'; readonly intent: Intent; readonly certificate: Certificate }
   /** The commit was sent; nothing proven came back. */
   | { readonly kind: 'doubt'; readonly intent: Intent }
+  /** A tag proved itself, and the hub has decided. */
+  | { readonly kind: 'decided'; readonly uid: string; readonly sealed: Sealed }
+  /** A tag was asked to prove itself, and the hub's word on it did not come; `again` if the card left before. */
+  | { readonly kind: 'unanswered'; readonly uid: string; readonly again: boolean }
+  /** The hub did not begin with this tag. */
+  | { readonly kind: 'turned-away'; readonly code: Refusal }
   | CardTrouble;
 
-/** The card did nothing: the commit was never sent. */
+/** The card did nothing: the commit was never sent, and no hub has decided. */
 export type CardTrouble =
-  | { readonly kind: 'torn' | 'foreign' | 'wrong-key' | 'delay' | 'no-key' | 'refused' }
+  | { readonly kind: 'torn' | 'stopped' | 'foreign' | 'wrong-key' | 'delay' | 'no-key' | 'refused' }
   | { readonly kind: 'disk'; readonly why: string };
 
 export type Looked = { readonly kind: 'seen'; readonly sight: Sight } | CardTrouble;

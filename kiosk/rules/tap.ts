@@ -126,6 +126,10 @@ export function paid(till: Till, event: TillEvent & { type: 'paid' }, at: number
     const { sale } = phase;
     return again(to(next, { name: 'doubt', sale, intent: paid.intent, note: null }, timer('doubt', DOUBT_MS)), at);
   }
+  if (paid.kind === 'unanswered') return close(next, phase.sale, paid.uid, 'resolve', paid.again);
+  if (paid.kind === 'turned-away') return again(arm(next, phase.sale, paid.code), at);
+  // Taken before it comes here (answers.ts).
+  if (paid.kind === 'decided') return stay(till);
   if (paid.kind === 'disk') {
     const drop = { type: 'drop', seq: phase.sale.seq } as const;
     return to({ ...next, diskFault: paid.why }, { name: 'idle', note: 'disk-down' }, drop);
@@ -161,6 +165,7 @@ const first = (effect: Effect, { till, effects }: Step): Step => ({ till, effect
 function noteOf(kind: Exclude<CardTrouble['kind'], 'wrong-key'>): Note {
   switch (kind) {
     case 'torn':
+    case 'stopped':
     case 'foreign':
     case 'delay':
     case 'refused':

@@ -1,5 +1,5 @@
 /** The till: one pure step from a state and an event to the next state and what must be done. */
-import { askAgain, gotAnswer, gotReceipt, gotRefusal, linkTurned, retry } from './answers.ts';
+import { askAgain, gotAnswer, gotDecision, gotReceipt, gotRefusal, linkTurned, retry } from './answers.ts';
 import { and, arm, close, finish, recover, stay, stop, TICK_MS, timer, to } from './moves.ts';
 import { pressed } from './pressed.ts';
 import type { Effect, Sale, Step, Till, TillEvent, TimerId } from './sale.ts';
@@ -46,8 +46,10 @@ function taken(till: Till, event: TillEvent, at: number): Step {
       return minted(till, event.seq, at);
     case 'card-key':
       return cameKey(till, event, at);
-    case 'paid':
-      return paid(till, event, at);
+    case 'paid': {
+      const { paid: outcome } = event;
+      return outcome.kind === 'decided' ? gotDecision(heard(till, at), event, outcome) : paid(till, event, at);
+    }
     case 'looked':
       return looked(till, event, at);
     case 'receipt':

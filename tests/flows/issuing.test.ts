@@ -1,7 +1,7 @@
 /** Cards are made at an issuing kiosk: real hub, real line, real reader stack, chips prepared with the hub's keys. */
 import { expect, onTestFinished, test } from 'vitest';
 import { grouped } from '../../kiosk/rules/issuescreens.ts';
-import { hexUid, newChip, orderCard, prepareChip } from '../town/cardstock.ts';
+import { hexUid, newChip, newDesfire, orderCard, prepareChip } from '../town/cardstock.ts';
 import { enrolIssuing, openIssuing, wasServed } from '../town/issuing.ts';
 import { ledgerFile } from '../town/ledgerfile.ts';
 import { openPcscd } from '../town/pcscd.ts';
@@ -71,6 +71,21 @@ test('a card torn in the middle goes on where it stopped when it is laid down ag
   expect(screen).toContain(grouped(number));
   expect(hub.registry.card(hexUid(card))).toMatchObject({ status: 'ready', number, member: SITI });
   expect(card.memory.failures).toBe(0);
+});
+
+test('a prepared EV3 becomes a card like any other, torn in the middle of its files or not', async () => {
+  const { hub, kiosk } = await desk();
+  const number = orderCard(hub, SITI);
+  const card = newDesfire();
+  expect(await prepareChip(hub, card, undefined, 'desfire-ev')).toMatchObject({ ok: true });
+  const torn = await kiosk.serve(card, { tear: { apdu: 24, when: 'after' } });
+  expect(torn).toContain('Letakkan lagi kartu yang sama: lanjut dari tempat berhenti');
+  const screen = await kiosk.serve(card);
+  expect(wasServed(screen)).toBe(true);
+  expect(screen).toContain(grouped(number));
+  expect(hub.registry.card(hexUid(card))).toMatchObject({ status: 'ready', number, member: SITI });
+  const [made] = card.applications.values();
+  expect([made?.files.size, made?.failures, made?.keys.map(({ version }) => version)]).toEqual([6, 0, [1, 1, 1, 1, 1]]);
 });
 
 test('a card of a chip that this hub never prepared is told so by the hub, and gets no command of it', async () => {

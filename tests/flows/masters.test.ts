@@ -12,10 +12,11 @@ import { boxPath } from '../../kiosk/masters.ts';
 import type { KioskNo } from '../../protocol/ids.ts';
 import { type MasterBox, masterBoxContext } from '../../protocol/masterbox.ts';
 import type { Card } from '../town/card.ts';
-import { hexUid, newChip, noReload, orderCard, prepareChip, relayed } from '../town/cardstock.ts';
+import { hexUid, newChip, noReload, noTagSale, orderCard, prepareChip, relayed } from '../town/cardstock.ts';
 import { field } from '../town/field.ts';
 import { eventually, openKiosk } from '../town/kiosk.ts';
 import { openPcscd } from '../town/pcscd.ts';
+import { TAG_ADDRESS } from '../town/tags.ts';
 import { enrolKiosk, makePlace, removePlace, startPlace } from '../town/town.ts';
 
 /** A card made as cards are made, and handed to its member. */
@@ -26,8 +27,9 @@ async function memberCard(hub: Hub, desk: Kiosk, member: string): Promise<Card> 
   const reader = field(card);
   reader.insert();
   const relay = makeRelay({
-    service: makeService({ ...hub, random: randomBytes, now: Date.now }),
+    service: makeService({ ...hub, random: randomBytes, now: Date.now, tagAddress: TAG_ADDRESS }),
     reload: noReload,
+    'tag-sale': noTagSale,
   });
   await relayed(relay, { ...desk, role: 'issuing' }, { deed: 'service', uid: hexUid(card) }, reader.transmit);
   reader.remove();

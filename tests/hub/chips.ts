@@ -3,7 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { cpSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import { KEY_NO } from '../../cards/layout.ts';
+import { KEY_NO, PICC_KEY_NO } from '../../cards/layout.ts';
+import { MAKER_KEYS } from '../../cards/originality.ts';
 import { hubPaths } from '../../hub/config.ts';
 import { makeLog, realEdges } from '../../hub/edges.ts';
 import { initHub } from '../../hub/init.ts';
@@ -95,8 +96,15 @@ export const key0 = (vault: Vault, uid: CardUid, keyVersion = 1): Uint8Array => 
   return keys.app;
 };
 
+/** Master key of an EV2 or EV3 itself under this hub. */
+export const cardMaster = (vault: Vault, uid: CardUid, version = 1): Uint8Array => {
+  const key = vault.keyring('pasar' as CooperativeId, uid)(PICC_KEY_NO, version);
+  if (key === null) throw new Error('no master key');
+  return key;
+};
+
 export function prepareDeps(vault: Vault, registry: Registry, change: Partial<PrepareDeps> = {}): PrepareDeps {
   const keyring = (uid: CardUid) => (no: number, version: number) =>
-    no === KEY_NO.app ? key0(vault, uid, version) : null;
-  return { ...edges, registry, keyring, newest: 1, ...change };
+    no === KEY_NO.app ? key0(vault, uid, version) : no === PICC_KEY_NO ? cardMaster(vault, uid, version) : null;
+  return { ...edges, registry, keyring, newest: 1, makers: MAKER_KEYS, ...change };
 }

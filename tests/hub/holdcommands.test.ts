@@ -92,7 +92,7 @@ test('officers fund a counter, see what waits there, and end one as paid and one
   await world.restart();
 });
 
-test('one officer, the same twice, a hub that serves, or no such withdrawal: nothing is moved, and the error says why', {
+test('one officer, the same twice, a hub that serves, no such withdrawal: nothing is moved, the error says why', {
   timeout: PATIENCE_MS,
 }, async () => {
   const world = await openWorld();

@@ -1,16 +1,18 @@
 /** A chip gets its own key 0 once, whatever tears it, and no chip that is not genuine, or not new, gets anything. */
+import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type CardReader, openCardReader, type ReaderProgram } from '../../hub/cardreader.ts';
 import { type Note, prepareCard, prepareCards } from '../../hub/preparecards.ts';
 import type { Registry } from '../../hub/store/registry.ts';
 import type { Vault } from '../../hub/vault.ts';
-import type { CooperativeId, MemberId } from '../../protocol/ids.ts';
+import type { CardUid, CooperativeId, MemberId } from '../../protocol/ids.ts';
 import { bytes, hex } from '../cards/hex.ts';
 import { opens } from '../town/barereader.ts';
 import type { Card } from '../town/card.ts';
 import { openEmulatedSlot } from '../town/emulatedslot.ts';
 import { field, type Trouble } from '../town/field.ts';
+import { blankNtag } from '../town/ntag.ts';
 import { openPcscd } from '../town/pcscd.ts';
 import type { Slot } from '../town/slot.ts';
 import { lay, type Offer } from '../town/vpicc.ts';
@@ -31,6 +33,8 @@ import {
 const NEW_CHIP = 'a4 64 64 64 64 64 3c 71 af c4 a4 64 64 64 64 64 71 af';
 /** The same for one whose key is there. */
 const PREPARED_CHIP = 'a4 64 64 64 64 64 3c a4 64 64 64 64 64 71 af';
+/** To a new tag: it knows no name of a DESFire's, and is none by its version. */
+const NEW_TAG = `a4 60 af af ${NEW_CHIP}`;
 /** Where the key is changed. */
 const CHANGE = NEW_CHIP.split(' ').indexOf('c4');
 /** Commands to a chip whose key is there already: a tear that is planned after them does not come. */
@@ -126,6 +130,38 @@ describe('a chip that is laid down', () => {
       );
       expect([ours(card), card.memory.failures, whatIsKnown()]).toEqual([true, 0, OURS]);
     }
+  });
+});
+
+describe('an NTAG 424 that is laid down', () => {
+  const uid = hex(NTAG.uid) as CardUid;
+  const tagFromBox = (change: Partial<typeof NTAG> = {}) => blankNtag({ ...NTAG, random: randomBytes, ...change });
+
+  test('gets its own key 0 and is known as what it is; the second time it only proves it', async () => {
+    const tag = tagFromBox();
+    expect(await laidDown(tag)).toEqual({ told: { result: 'prepared' }, sent: NEW_TAG });
+    expect(opens(tag, 0, key0(vault, uid))).toBe(true);
+    expect(registry.chip(uid)).toEqual({ uid, profile: 'ntag424', keyVersion: 1 });
+    expect(await laidDown(tag)).toEqual({ told: { result: 'already' }, sent: PREPARED_CHIP });
+  });
+
+  test('torn at any command is prepared once when it is laid down again', async () => {
+    for (const apdu of NEW_TAG.split(' ').keys()) {
+      registry = stockRoom();
+      const tag = tagFromBox();
+      expect((await laidDown(tag, { tear: { apdu, when: 'after' } })).told).toMatchObject({ result: 'again' });
+      expect((await laidDown(tag)).told).toEqual({ result: 'prepared' });
+      expect([opens(tag, 0, key0(vault, uid)), tag.memory.failures]).toEqual([true, 0]);
+    }
+  });
+
+  test("with a Light's signature, or under the number of a Light that is known, gets nothing", async () => {
+    const { told } = await laidDown(tagFromBox(LIGHT));
+    expect(told).toMatchObject({ result: 'aside', failure: { reason: 'not-genuine' } });
+    expect(registry.chip(LIGHT_UID)).toBeUndefined();
+    await laidDown(chipFromBox());
+    const copy = await laidDown(tagFromBox({ uid: LIGHT.uid }));
+    expect(copy).toMatchObject({ told: { result: 'aside', failure: { reason: 'not-ours' } }, sent: 'a4' });
   });
 });
 

@@ -92,9 +92,18 @@ test('a ring holds the five keys that the card is given, each from its own maste
   expect(new Set(all).size).toBe(20);
 });
 
+test('a ring holds the master key of an EV2 or EV3, of key 0’s master under a number that no other key has', () => {
+  const app = diversifier(keyOf(opened, 'masters', 'app'));
+  const own = vault.keyring(PASAR, UID)(0x10, 3);
+  expect(hex(own)).toBe(hex(app(diversification(Buffer.from(UID, 'hex'), 0x10, 3))));
+  const others = [0, 1, 2, 3, 4].map((no) => hex(vault.keyring(PASAR, UID)(no, 3)));
+  expect([...others, hex(vault.tmacKey(PASAR, UID, 3))]).not.toContain(hex(own));
+  expect(hex(vault.keyring('toko' as CooperativeId, UID)(0x10, 3))).toBe(hex(own));
+});
+
 test('a ring has no key for a place, version or cooperative that does not exist', () => {
   const ring = vault.keyring(PASAR, UID);
-  for (const no of [-1, 5, 15, 1.5]) expect(ring(no, 1)).toBeNull();
+  for (const no of [-1, 5, 15, 17, 1.5]) expect(ring(no, 1)).toBeNull();
   for (const version of [0, -1, 256, 1.5, Number.NaN]) expect(ring(0, version)).toBeNull();
   const stranger = vault.keyring('toko' as CooperativeId, UID);
   expect(stranger(3, 1)).toBeNull();

@@ -11,7 +11,7 @@ import { decode, encode } from '../../protocol/envelope.ts';
 import type { RelayAnswer, RelayRequest } from '../../protocol/relay.ts';
 import { conversations } from '../../protocol/topics.ts';
 import type { Card } from '../town/card.ts';
-import { noReload } from '../town/cardstock.ts';
+import { noReload, noTagSale } from '../town/cardstock.ts';
 import { anyBlankCard, UID, WITNESS } from '../town/deck.ts';
 import { type Presence, present, type Trouble } from '../town/field.ts';
 
@@ -68,6 +68,7 @@ export class HubEnd {
 
   #makeRelay() {
     return makeHubRelay({
+      'tag-sale': noTagSale,
       reload: noReload,
       service: () =>
         begun(script(), async (result) =>

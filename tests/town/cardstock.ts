@@ -1,17 +1,23 @@
 /** Cards made as they are for real: prepared with the vault's keys, ordered, and served by the hub through a kiosk. */
 import { randomBytes } from 'node:crypto';
 import { goesOn, parseResponse } from '../../cards/apdu.ts';
+import type { JournalChange } from '../../cards/keyring.ts';
+import { LIGHT, NTAG } from '../../cards/layout.ts';
 import { prepare } from '../../cards/prepare.ts';
+import { prepareEv } from '../../cards/prepareev.ts';
 import { play } from '../../cards/script.ts';
 import type { Operation, Reply } from '../../hub/mqtt/router.ts';
 import type { Begin } from '../../hub/operations/relay.ts';
 import type { Hub } from '../../hub/serve.ts';
+import type { Profile } from '../../hub/store/cardstock.ts';
 import type { Kiosk } from '../../hub/store/registry.ts';
 import type { CardUid, CooperativeId, MemberId } from '../../protocol/ids.ts';
 import type { RelayAnswer, RelayEnd, RelayStart } from '../../protocol/relay.ts';
 import { blankCard } from './blank.ts';
 import type { Card } from './card.ts';
+import { blankDesfire, type DesfireCard } from './desfire.ts';
 import { field, type Trouble } from './field.ts';
+import { blankNtag } from './ntag.ts';
 
 /** What the vault's host has: the hub itself, or its office while the hub runs elsewhere. */
 export type StockOffice = Pick<Hub, 'vault' | 'registry'>;
@@ -21,24 +27,42 @@ export const hexUid = (card: Card): CardUid => Buffer.from(card.memory.uid).toSt
 /** A chip out of the box. Its maker's signature is nobody's: who prepares it here does not ask. */
 export const newChip = (): Card => blankCard({ uid: Uint8Array.of(0x04, ...randomBytes(6)), random: randomBytes });
 
-/** Prepares a chip with the vault's key 0, as it is done at the vault's host. */
-export async function prepareChip({ vault, registry }: StockOffice, card: Card, trouble?: Trouble) {
+/** An NTAG 424 out of the box. */
+export const newTag = (): Card => blankNtag({ uid: Uint8Array.of(0x04, ...randomBytes(6)), random: randomBytes });
+
+/** An EV3 out of the box. */
+export const newDesfire = (): DesfireCard =>
+  blankDesfire({ uid: Uint8Array.of(0x04, ...randomBytes(6)), generation: 'EV3', random: randomBytes });
+
+/**
+ * Prepares a chip with the vault's keys, as it is done at the vault's host.
+ * @param profile left out: a Light
+ */
+export async function prepareChip(
+  { vault, registry }: StockOffice,
+  card: Card,
+  trouble?: Trouble,
+  profile: Profile = 'desfire-light',
+) {
   const uid = hexUid(card);
   const { keyVersion: version } = vault.versions();
   const known = (registry.chip(uid)?.keyVersion ?? 0) > 0;
-  if (registry.chip(uid) === undefined) registry.putChip({ uid, profile: 'desfire-light', keyVersion: 0 });
+  if (registry.chip(uid) === undefined) registry.putChip({ uid, profile, keyVersion: 0 });
   const reader = field(card);
   reader.insert(trouble);
-  const script = prepare({
+  const order = {
     // Key 0 is nobody's in particular: any issuer's ring holds it.
     ring: vault.keyring('-' as CooperativeId, uid),
     version,
     random: randomBytes,
     genuine: () => true,
-    journal: (change) => registry.journalKey({ uid, at: Date.now(), ...change }),
+    journal: (change: Parameters<JournalChange>[0]) => registry.journalKey({ uid, at: Date.now(), ...change }),
     known,
-  });
-  const result = await play(script, reader.transmit);
+  };
+  const result = await play(
+    profile === 'desfire-ev' ? prepareEv(order) : prepare({ ...order, profile: profile === 'ntag424' ? NTAG : LIGHT }),
+    reader.transmit,
+  );
   reader.remove();
   if (result.ok) registry.proveKeys(uid, version);
   return result;
@@ -62,6 +86,9 @@ export interface Overheard {
 
 /** For hubs of tests that load no purses. */
 export const noReload: Begin<'reload'> = () => ({ refusal: 'not-allowed', detail: 'this hub loads no purses' });
+
+/** For hubs of tests that sell with no tags. */
+export const noTagSale: Begin<'tag-sale'> = () => ({ refusal: 'not-allowed', detail: 'this hub sells with no tags' });
 
 /** A kiosk's part in a relayed conversation, without a kiosk: passes bytes on as protocol/relay.ts says. */
 export async function relayed(

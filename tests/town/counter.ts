@@ -199,7 +199,7 @@ export function openCounter(dir: string, port: number, beacon?: () => Beacon): C
     async pay(amount) {
       const { card, slot, beacon: value } = await order(amount);
       const sale = { seq: outbox.mint(amount, 'account'), amount, mode: 'account' as const };
-      const deps = { kiosk: no, reader, cardKeys, journal: outbox.journal.bind(outbox), randomBytes };
+      const deps = { kiosk: no, reader, relay, cardKeys, journal: outbox.journal.bind(outbox), randomBytes };
       const paid = await pay(deps, { type: 'pay', sale, card, slot, beacon: value });
       if (paid.kind !== 'committed') return null;
       const event = await answered('purchase', requestOf(no, sale, paid.intent, paid.certificate));

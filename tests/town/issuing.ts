@@ -37,7 +37,12 @@ export async function openIssuing(dir: string, pcscd: Pcscd, port?: number): Pro
       const laid = await kiosk.lay(card, trouble);
       const screen = await eventually(
         () => `the end of a card, after ${kiosk.screens.slice(from).join('')}`,
-        () => kiosk.screens.slice(from).find((text) => /^\[(OK|X)\]/.test(text)),
+        () => {
+          const since = kiosk.screens.slice(from);
+          // The screen of the card before is drawn again when that one has left.
+          const begun = since.findIndex((text) => text.includes('Tahan kartu'));
+          return begun < 0 ? null : since.slice(begun).find((text) => /^\[(OK|X)\]/.test(text));
+        },
       );
       await laid.remove();
       await kiosk.left();

@@ -31,8 +31,12 @@ export interface TownKiosk {
 const PATIENCE_MS = 20_000;
 
 /** Resolves when something holds that is looked at again and again. @throws if it does not hold in time. */
-export async function eventually<T>(what: () => string, look: () => T | null | undefined | false): Promise<T> {
-  const deadline = performance.now() + PATIENCE_MS;
+export async function eventually<T>(
+  what: () => string,
+  look: () => T | null | undefined | false,
+  patienceMs = PATIENCE_MS,
+): Promise<T> {
+  const deadline = performance.now() + patienceMs;
   for (;;) {
     const found = look();
     if (found !== null && found !== undefined && found !== false) return found;
@@ -41,11 +45,15 @@ export async function eventually<T>(what: () => string, look: () => T | null | u
   }
 }
 
-/** The kiosk's reader program, with its lines copied to a file on their way to the kiosk. */
-function copied(pcscd: Pcscd, path: string): [string, ...string[]] {
+/**
+ * The kiosk's reader program, with its lines copied to a file on their way.
+ * @param told whether what it is told is copied too, to the file of the same name and `-told`
+ */
+export function copied(pcscd: Pcscd, path: string, told = false): [string, ...string[]] {
   // The kiosk hands its environment to the reader program, so the private pcscd is named on the command line.
   const env = `PCSCLITE_CSOCK_NAME=${pcscd.socketName}`;
-  return ['/usr/bin/env', env, 'sh', '-c', 'out=$1; shift; "$@" | tee -a "$out"', 'sh', path, ...pcscd.reader.command];
+  const copy = `out=$1; shift; ${told ? 'tee -a "$out-told" | ' : ''}"$@" | tee -a "$out"`;
+  return ['/usr/bin/env', env, 'sh', '-c', copy, 'sh', path, ...pcscd.reader.command];
 }
 
 /**

@@ -32,6 +32,8 @@ export interface LedgerFile {
   alarms(): readonly string[];
   /** What the ledger was told of a card; undefined while it knows none of this UID. */
   cardStatus(uid: string): string | undefined;
+  /** The highest counter that the ledger knows of a card; undefined while it knows none of this UID. */
+  cardCounter(uid: string): number | undefined;
   /** What is broken in the books: an empty list, or sentences. */
   faults(): readonly string[];
 }
@@ -71,6 +73,8 @@ export function ledgerFile({ directory }: Place): LedgerFile {
     alarms: () => read((db) => db.prepare('SELECT kind FROM alarm ORDER BY id').pluck().all()) as string[],
     cardStatus: (uid) =>
       read((db) => db.prepare('SELECT status FROM card WHERE uid = ?').pluck().get(uid)) as string | undefined,
+    cardCounter: (uid) =>
+      read((db) => db.prepare('SELECT tmc FROM card WHERE uid = ?').pluck().get(uid)) as number | undefined,
     faults() {
       const { total, cooperatives, brokenPairs, brokenAccounts, brokenEntries } = auditFile(path);
       const uneven = [...cooperatives].filter(([, sum]) => sum !== 0n);

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import type { Slot } from './slot.ts';
 
 /** vpcd's own default; every pcscd has a loopback of its own. */
-const VPCD_PORT = 0x8c7b;
+export const VPCD_PORT = 0x8c7b;
 const OPEN_MS = 10_000;
 
 /**
@@ -38,6 +38,9 @@ const KEEPER = `
 /** Debian keeps pcscd and ip out of an ordinary user's path. */
 const PATH = `${process.env.PATH ?? ''}:/usr/sbin:/sbin:/usr/bin:/bin`;
 
+/** Of programs inside. */
+export const ENVIRONMENT: NodeJS.ProcessEnv = { ...process.env, PATH, NODE_OPTIONS: '' };
+
 const PCSC_PROGRAM = fileURLToPath(new URL('../../kiosk/pcsc.js', import.meta.url));
 const DIALER_PROGRAM = fileURLToPath(new URL('./dialer.js', import.meta.url));
 
@@ -45,6 +48,8 @@ const DIALER_PROGRAM = fileURLToPath(new URL('./dialer.js', import.meta.url));
 export interface Pcscd extends Slot {
   /** For the variable PCSCLITE_CSOCK_NAME of any PC/SC client; it holds across `kill` and `start`. */
   readonly socketName: string;
+  /** Command and arguments that start a program where it can dial the virtual reader at `VPCD_PORT` of the loopback. */
+  readonly inside: readonly [string, ...string[]];
   /** Kills pcscd as a crash would. */
   kill(): Promise<void>;
   /** Starts it again in the same place. */
@@ -81,6 +86,7 @@ export async function openPcscd(): Promise<Pcscd> {
   };
   return {
     socketName,
+    inside: inside(keeper.pid as number),
     reader: { command: [process.execPath, PCSC_PROGRAM], env: { PCSCLITE_CSOCK_NAME: socketName } },
     connect: dialer.connect,
     kill: () => tell('stop'),
@@ -89,12 +95,15 @@ export async function openPcscd(): Promise<Pcscd> {
   };
 }
 
+const inside = (pid: number) =>
+  ['nsenter', '-t', `${pid}`, '-U', '-n', '--preserve-credentials'] as [string, ...string[]];
+
 /** A process in the namespace of `pid` that dials vpcd and hands the sockets out. */
 async function openDialer(pid: number): Promise<{ connect(): Promise<Socket>; close(): void }> {
-  const namespace = ['-t', `${pid}`, '-U', '-n', '--preserve-credentials'];
-  const dialer = spawn('nsenter', [...namespace, process.execPath, DIALER_PROGRAM, `${VPCD_PORT}`], {
+  const [enter, ...namespace] = inside(pid);
+  const dialer = spawn(enter, [...namespace, process.execPath, DIALER_PROGRAM, `${VPCD_PORT}`], {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-    env: { ...process.env, PATH, NODE_OPTIONS: '' },
+    env: ENVIRONMENT,
   });
   const next = () => answerOf(dialer);
   await next();

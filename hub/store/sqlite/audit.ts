@@ -2,7 +2,9 @@
 import Database from 'better-sqlite3';
 import type { CooperativeId } from '../../../protocol/ids.ts';
 import { type AccountKind, accountKinds } from '../../rules/accounts.ts';
+import { readTagEvidence } from '../../rules/tagevidence.ts';
 import type { TrialBalance } from '../ledger.ts';
+import { keyOf } from './decisions.ts';
 
 const queries = {
   entries: 'SELECT count(*) FROM entry WHERE legs > 0',
@@ -22,6 +24,8 @@ const queries = {
   uneven: `SELECT DISTINCT entry.key FROM leg
     JOIN account ON account.id = leg.account JOIN entry ON entry.id = leg.entry
     GROUP BY leg.entry, account.cooperative HAVING sum(leg.amount) <> 0`,
+  // What a tag and the hub said to each other is bound to the decision that it stands under.
+  relayed: `SELECT key, amount, evidence FROM entry WHERE authority = 'hub-relayed-session' AND kind = 'purchase'`,
   lost: `SELECT entry.key FROM entry LEFT JOIN (SELECT entry, count(*) AS n, min(id) AS first FROM leg GROUP BY entry) l
       ON l.entry = entry.id
     WHERE entry.legs <> coalesce(l.n, 0) OR (entry.legs > 0 AND entry.leg <> l.first)
@@ -39,9 +43,13 @@ const queries = {
       OR (hold.state = 'posted') <> (entry.kind IS 'withdrawal')
       OR entry.amount <> json_extract(hold.instruction, '$.figures.amount')`,
   // A float is part of the cash that lies in the drawer and is not set aside.
-  floats: `SELECT outlet, value, coalesce((SELECT -sum(balance) FROM account WHERE kind = 'drawer' AND owner = outlet), 0)
-      - coalesce((SELECT sum(json_extract(instruction, '$.figures.amount')) FROM hold
-        WHERE (state = 'held' OR state = 'released') AND json_extract(instruction, '$.figures.outlet') = outlet), 0) AS free
+  floats: `WITH waiting AS (
+      SELECT json_extract(instruction, '$.figures.outlet') AS outlet,
+        json_extract(instruction, '$.figures.amount') AS amount
+      FROM hold WHERE state = 'held' OR state = 'released')
+    SELECT outlet, value,
+      coalesce((SELECT -sum(balance) FROM account WHERE kind = 'drawer' AND owner = float.outlet), 0)
+      - coalesce((SELECT sum(amount) FROM waiting WHERE waiting.outlet = float.outlet), 0) AS free
     FROM float`,
 } as const;
 
@@ -78,6 +86,19 @@ function brokenPairs(sums: readonly Sum[]): string[] {
   return [...pairs].filter(([, sum]) => sum !== 0n).map(([pair]) => pair);
 }
 
+interface Relayed {
+  readonly key: bigint;
+  readonly amount: bigint;
+  readonly evidence: Uint8Array | null;
+}
+
+/** Whether the evidence of a sale with a tag is of this very sale. */
+function isBound({ key, amount, evidence }: Relayed): boolean {
+  const { origin, seq } = keyOf(Number(key));
+  const said = evidence === null ? null : readTagEvidence(evidence);
+  return said !== null && said.amount === amount && said.kiosk === origin && said.seq === seq;
+}
+
 /** Audits an open database in one read of its state; reads every leg. */
 export function audit(db: Database.Database): TrialBalance {
   const one = (sql: string) => db.prepare(sql).safeIntegers().pluck().get() as bigint;
@@ -90,6 +111,8 @@ export function audit(db: Database.Database): TrialBalance {
     }
     const floats = db.prepare(queries.floats).safeIntegers().all() as FloatRow[];
     const entries = [queries.uneven, queries.lost, queries.unreleased, queries.unheld];
+    const relayed = db.prepare(queries.relayed).safeIntegers().all() as Relayed[];
+    const unbound = relayed.filter((row) => !isBound(row)).map(({ key }) => key);
     const names = new Map(sums.map(({ id, cooperative, kind, owner }) => [id, `${cooperative}/${kind}/${owner}`]));
     const cooperatives = new Map<CooperativeId, bigint>();
     for (const { cooperative, sum } of sums) cooperatives.set(cooperative, (cooperatives.get(cooperative) ?? 0n) + sum);
@@ -102,7 +125,7 @@ export function audit(db: Database.Database): TrialBalance {
         ...[...broken].map((id) => names.get(id) ?? `account ${id} of no name`),
         ...floats.filter(({ value, free }) => value < 0n || value > free).map(({ outlet }) => `float of ${outlet}`),
       ],
-      brokenEntries: [...new Set(entries.flatMap(list))].map(String),
+      brokenEntries: [...new Set([...entries.flatMap(list), ...unbound])].map(String),
     };
   })();
 }

@@ -1,7 +1,7 @@
 /** A batch on its way to the engine's thread and back, packed into one array of numbers and one of texts. */
 import { rupiah, toWire } from '../../../protocol/money.ts';
 import type { Account } from '../../rules/accounts.ts';
-import type { CashFigures, FeeShare, Guard, Instruction, Slot, Verdict } from '../../rules/entries.ts';
+import type { CashFigures, FeeShare, Guard, Instruction, PurchaseFigures, Slot, Verdict } from '../../rules/entries.ts';
 import type { Posting, PostRequest } from '../ledger.ts';
 import type { Answer, Work } from './engine.ts';
 
@@ -130,8 +130,11 @@ export class Packer {
     this.#priced(instruction.figures);
   }
 
-  #priced({ issuer, acquirer, outlet, fee, shares }: Omit<CashFigures, 'member' | 'amount'>): void {
-    this.#num(this.#text(issuer), this.#text(acquirer), this.#text(outlet), toWire(fee), shares.length);
+  #priced(figures: CashFigures | PurchaseFigures): void {
+    const { issuer, acquirer, outlet, fee, shares } = figures;
+    const authority = 'authority' in figures ? figures.authority : undefined;
+    this.#num(this.#text(issuer), this.#text(acquirer), this.#text(outlet), this.#text(authority ?? null));
+    this.#num(toWire(fee), shares.length);
     for (const { to, amount } of shares) this.#num(this.#text(to), toWire(amount));
   }
 
@@ -254,9 +257,12 @@ class Reader {
       const issuer = this.#text();
       return { kind, figures: { issuer, member, card: this.#text(), amount } };
     }
-    const [issuer, acquirer, outlet, fee] = [this.#text(), this.#text(), this.#text(), this.#money()];
+    const [issuer, acquirer, outlet] = [this.#text(), this.#text(), this.#text()];
+    const authority: PurchaseFigures['authority'] | null = this.#text();
+    const fee = this.#money();
     const shares = this.#list((): FeeShare => ({ to: this.#text(), amount: this.#money() }));
-    return { kind, figures: { issuer, member, acquirer, outlet, amount, fee, shares } };
+    const figures = { issuer, member, acquirer, outlet, amount, fee, shares };
+    return kind === 'purchase' && authority ? { kind, figures: { ...figures, authority } } : { kind, figures };
   }
 
   #guard(): Guard {

@@ -12,7 +12,7 @@ export interface Held {
   id: number;
   balance: bigint;
   head: number;
-  /** What open holds may still move toward the account's bound: below zero where it must not fall, above where not rise. */
+  /** What open holds may still move toward its bound: below zero where it must not fall, above where not rise. */
   pending: bigint;
   /** Sum of the legs being judged. */
   change: bigint;

@@ -26,6 +26,11 @@ function statements(db: Database.Database) {
     history: db.prepare(`SELECT ${CHANGE}, proven FROM key_change WHERE uid = ? ORDER BY id`),
     close: db.prepare('UPDATE key_change SET proven = 1 WHERE uid = ? AND proven = 0'),
     proven: db.prepare('UPDATE chip SET key_version = ? WHERE uid = ?'),
+    // One statement, so that the comparison and the write are one for all processes on this file.
+    reading: db.prepare(
+      `INSERT INTO sun (uid, key_version, counter) VALUES (?, ?, ?)
+        ON CONFLICT (uid, key_version) DO UPDATE SET counter = excluded.counter WHERE counter < excluded.counter`,
+    ),
     place: db.prepare('INSERT INTO card_order (number, member, batch, at) VALUES (?, ?, ?, ?)'),
     orders: db.prepare(`SELECT ${ORDER} FROM card_order WHERE withdrawn = 0 ORDER BY id`),
     batch: db.prepare(`SELECT ${ORDER} FROM card_order WHERE withdrawn = 0 AND batch = ? ORDER BY id`),
@@ -98,6 +103,7 @@ export function openCardStock(db: Database.Database, rows: CardRows): CardStock 
         return { ...change, proven: change.proven === 1 };
       }),
     proveKeys: (uid, version) => prove.immediate(uid, version),
+    takeReading: ({ uid, keyVersion, counter }) => sql.reading.run(uid, keyVersion, counter).changes === 1,
     placeOrders: (orders) => place.immediate(orders),
     ...openCardOrders(db, rows),
     orders: (batch) => (batch === undefined ? sql.orders.all() : sql.batch.all(batch)) as PlacedOrder[],

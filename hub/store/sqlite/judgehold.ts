@@ -1,4 +1,4 @@
-/** Judging holds inside a batch: held, released, posted or void, each step against what the batch has changed so far. */
+/** Judging holds inside a batch: held, released, posted or void, against what the batch has changed so far. */
 
 import type { Outcome } from '../../../protocol/receipt.ts';
 import type { Refusal } from '../../../protocol/refusals.ts';

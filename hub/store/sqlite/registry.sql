@@ -52,11 +52,12 @@ BEGIN SELECT RAISE(ABORT, 'a chip is never forgotten'); END;
 CREATE TRIGGER IF NOT EXISTS chip_forward BEFORE UPDATE OF key_version ON chip WHEN NEW.key_version < OLD.key_version
 BEGIN SELECT RAISE(ABORT, 'versions of keys never go back'); END;
 
--- Every change of a key, written before it is sent. Key number 15 is the counter file's key, whose versions come once.
+-- Every change of a key, written before it is sent. Key number 15 is the counter file's key, whose versions come once;
+-- 16 is the master key of a DESFire EV2 or EV3 itself.
 CREATE TABLE IF NOT EXISTS key_change (
   id           INTEGER PRIMARY KEY AUTOINCREMENT,
   uid          TEXT NOT NULL REFERENCES chip (uid),
-  key_no       INTEGER NOT NULL CHECK (key_no BETWEEN 0 AND 4 OR key_no = 15),
+  key_no       INTEGER NOT NULL CHECK (key_no BETWEEN 0 AND 4 OR key_no IN (15, 16)),
   from_version INTEGER NOT NULL CHECK (from_version BETWEEN 0 AND 255),
   to_version   INTEGER NOT NULL CHECK (to_version BETWEEN 1 AND 255),
   at           INTEGER NOT NULL,
@@ -69,6 +70,19 @@ CREATE TRIGGER IF NOT EXISTS key_change_kept BEFORE DELETE ON key_change
 BEGIN SELECT RAISE(ABORT, 'a change of a key is never forgotten'); END;
 CREATE TRIGGER IF NOT EXISTS key_change_final BEFORE UPDATE OF uid, key_no, from_version, to_version, at ON key_change
 BEGIN SELECT RAISE(ABORT, 'a change of a key never changes'); END;
+
+-- The highest count of a tag's readings by phones, under each version of the key that proves them: each is taken once.
+CREATE TABLE IF NOT EXISTS sun (
+  uid         TEXT NOT NULL REFERENCES chip (uid),
+  key_version INTEGER NOT NULL CHECK (key_version BETWEEN 1 AND 255),
+  counter     INTEGER NOT NULL CHECK (counter BETWEEN 0 AND 16777215),
+  PRIMARY KEY (uid, key_version)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER IF NOT EXISTS sun_kept BEFORE DELETE ON sun
+BEGIN SELECT RAISE(ABORT, 'a reading is never forgotten'); END;
+CREATE TRIGGER IF NOT EXISTS sun_forward BEFORE UPDATE ON sun
+WHEN NEW.uid <> OLD.uid OR NEW.key_version <> OLD.key_version OR NEW.counter <= OLD.counter
+BEGIN SELECT RAISE(ABORT, 'readings only count upward'); END;
 
 -- Cards to be made, in the order in which chips are given to them. A number is never given twice, also not by an order
 -- that was taken back.

@@ -151,6 +151,8 @@ const PATIENCE_MS = 2000;
 export function openRegistry({ path }: { readonly path: string }): Registry {
   const db = openDatabase(path, 'registry.sql', PATIENCE_MS);
   db.pragma('foreign_keys = ON');
+  // Readings of tags are written all day long, and nothing else moves the log of this file.
+  db.pragma('wal_autocheckpoint = 1000');
   const loaded = load(db);
   const { cooperatives, members, outlets, kiosks, tariffs } = loaded;
   const named = new Map<KioskName, Kiosk>([...kiosks.values()].map((kiosk) => [kiosk.name, kiosk]));

@@ -29,7 +29,7 @@ async function counter(changes: readonly KeyChange[] = []) {
   const { vault } = opened;
   const { publicKey, privateKey } = await makeSealingKeys();
   const clock = { now: Date.UTC(2026, 5, 1) };
-  const registry = { card, openChanges: () => changes };
+  const registry = { card, chip: () => undefined, openChanges: () => changes };
   const ask = makeCardKey({ vault, registry, now: () => clock.now });
   const kiosk = (no: number): Kiosk => ({
     no: no as KioskNo,

@@ -81,7 +81,7 @@ const decided = (outcome: string, reason: string | null = null) => ({ body: { re
 const state = (state: string) => ({ body: { hold: { state } } });
 const refused = (code: string) => ({ name: 'refusal', body: { code } });
 
-test('Bambang of angkot deposits 100.000 at the savings cooperative’s counter, and withdraws 200.000 there', async () => {
+test('Bambang of angkot deposits 100.000 at the savings cooperative, and withdraws 200.000 there', async () => {
   const { world, deposit, hold, release, step, books } = await counter();
   expect(await books()).toEqual([1_000_000, 400_000, 400_000]);
   const paidIn = await deposit(1);
@@ -117,7 +117,7 @@ test('without the member’s PIN nothing is released, and the hold waits until i
   expect((await world.hub.ledger.alarms(5)).map(({ kind }) => kind)).toEqual(['hold-ended']);
 });
 
-test('what was released may be out of the drawer: the kiosk cannot take it back, and may say later that it is', async () => {
+test('what was released may be out of the drawer: the kiosk cannot take it back, only say that it is', async () => {
   const { hold, release, step, books } = await counter();
   await hold(1);
   await release(1);

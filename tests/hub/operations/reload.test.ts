@@ -13,7 +13,7 @@ import type { Kiosk } from '../../../hub/store/registry.ts';
 import { type CardUid, HUB_KIOSK_NO } from '../../../protocol/ids.ts';
 import type { RelayEnd, ReloadAsked } from '../../../protocol/relay.ts';
 import { BEACON_SECONDS, minuteOfSlot } from '../../../protocol/status.ts';
-import { relayed } from '../../town/cardstock.ts';
+import { noTagSale, relayed } from '../../town/cardstock.ts';
 import { field } from '../../town/field.ts';
 import { enrolKiosk, identityOf, issueCard, makePlace, removePlace, startPlace } from '../../town/town.ts';
 
@@ -42,6 +42,7 @@ async function town() {
   const relay = makeRelay({
     service: () => ({ refusal: 'not-allowed', detail: 'not at this desk' }),
     reload: makeReload(parts),
+    'tag-sale': noTagSale,
   });
   /** A start as an honest kiosk makes it, of a card that is not there: only the reader id before must be true. */
   const start = (change: Partial<ReloadAsked> = {}, reader = HUB_KIOSK_NO as number): ReloadAsked => {

@@ -8,7 +8,7 @@ import type { Kiosk } from '../../../hub/store/registry.ts';
 import type { CooperativeId, KioskName, KioskNo, OutletId } from '../../../protocol/ids.ts';
 import { readStatement, STATEMENT_BYTES, STATEMENT_CONTEXT } from '../../../protocol/statement.ts';
 import type { Card } from '../../town/card.ts';
-import { hexUid, newChip, noReload, orderCard, prepareChip, relayed } from '../../town/cardstock.ts';
+import { hexUid, newChip, noReload, noTagSale, orderCard, prepareChip, relayed } from '../../town/cardstock.ts';
 import { field, type Trouble } from '../../town/field.ts';
 import { makePlace, removePlace, startPlace } from '../../town/town.ts';
 
@@ -25,6 +25,7 @@ const kiosk = (role: Kiosk['role'], no = 1): Kiosk => ({
 });
 const DESK = kiosk('issuing');
 const MEMBER = 'tk-0001';
+const TAG_ADDRESS = 'https://hub.example.org/t';
 
 async function town() {
   const place = await makePlace();
@@ -35,8 +36,9 @@ async function town() {
   const versions = () => ({ ...hub.vault.versions(), keyVersion: newest });
   const vault = { ...hub.vault, versions };
   const relay = makeRelay({
-    service: makeService({ ...hub, vault, random: randomBytes, now: Date.now }),
+    service: makeService({ ...hub, vault, random: randomBytes, now: Date.now, tagAddress: TAG_ADDRESS }),
     reload: noReload,
+    'tag-sale': noTagSale,
   });
   const serve = async (card: Card, trouble?: Trouble, at = DESK) => {
     const reader = field(card);

@@ -102,7 +102,7 @@ test.each<readonly [string, Partial<CashFacts>, string]>([
   expect(word(changes)).toBe(expected);
 });
 
-test('a fee on cash is paid by the member’s cooperative, one on a sale by the outlet; any other tariff is refused', () => {
+test('a fee on cash is the member’s cooperative’s, one on a sale the outlet’s; any other tariff is refused', () => {
   expect(tariffFault(tariff('deposit'))).toBeNull();
   const { direction: _issuer, ...merchant } = tariff('withdrawal');
   expect(tariffFault(merchant)).toMatch(/cannot be paid for by the merchant/);

@@ -146,7 +146,7 @@ const overCounter = (kind: CashKind, home: CooperativeId, amount: bigint, fee: b
   return [authority, accountName(payer), ...written(legs)];
 };
 
-test('a deposit of 100.000 of another cooperative’s member, its fee of 1.500 paid by that cooperative, as in the table', () => {
+test('a deposit of 100.000 of another cooperative’s member, whose cooperative pays 1.500, as in the table', () => {
   expect(overCounter('deposit', I, 100_000n, 1_500n)).toEqual([
     'teller-card',
     'angkot/member/siti',
@@ -182,7 +182,7 @@ test('a withdrawal of 200.000 of another cooperative’s member, likewise', () =
   ]);
 });
 
-test('at the member’s own cooperative cash moves between account and drawer; of a fee only Simpul’s part leaves', () => {
+test('at the member’s own cooperative cash moves between account and drawer; only Simpul’s fee leaves', () => {
   expect(overCounter('deposit', A, 100_000n, 0n).slice(2)).toEqual([
     'Dr pasar/drawer/lapak-12 100000',
     'Cr pasar/member/siti 100000',

@@ -5,6 +5,7 @@ import type { Intent } from '../../../kiosk/rules/doubt.ts';
 import {
   type Effect,
   newTill,
+  type Paid,
   type PanelKey,
   type Recovered,
   type Till,
@@ -26,6 +27,7 @@ const happening = fc.oneof(
     weight: 6,
     arbitrary: fc.constantFrom('lay', 'lay other', 'lift', 'key', 'no key', 'done', 'torn', 'doubt', 'wrong key'),
   },
+  { weight: 3, arbitrary: fc.constantFrom('tag paid', 'tag declined', 'tag untold', 'tag silent', 'tag away') },
   { weight: 2, arbitrary: fc.constantFrom('same', 'ours', 'far', 'torn look') },
   { weight: 5, arbitrary: fc.constantFrom('approve', 'decline', 'repeat', 'answer', 'late answer', 'refuse') },
   { weight: 3, arbitrary: fc.constantFrom('down', 'up', 'beacon', 'wait', 'ring', 'disk', 'disk back', 'restart') },
@@ -39,6 +41,8 @@ const stretch = fc.oneof(
     arbitrary: fc.constantFrom<Happening[][]>(
       ['lift', 'cancel', 'beacon', '5', '0', 'enter', 'enter', 'lay', 'key'],
       ['done', 'lift'],
+      ['tag paid', 'lift'],
+      ['tag untold', 'lift', 'restart'],
       ['doubt', 'lift', 'lay', 'key'],
       ['cancel', 'approve'],
       ['approve', 'restart'],
@@ -58,6 +62,8 @@ class World {
   readonly voided = new Set<number>();
   readonly asks = new Map<number, 'resolve' | 'cancel'>();
   readonly bodies = new Map<number, string>();
+  /** Whose tag the hub was asked about. */
+  readonly tags = new Map<number, string>();
   readonly amounts = new Map<number, bigint>();
   /** What is on disk and has no answer yet. */
   readonly open = new Map<number, Recovered>();
@@ -85,7 +91,9 @@ class World {
     // Never a "yes" or a "no" without the hub's decision.
     expect(decided).toBeDefined();
     expect(screen.light === 'green').toBe(decided === 'approved' && !this.voided.has(seq));
-    if (before.phase.name !== 'done' && !phase.result.late) expect(['receipt', 'answer', 'card']).toContain(event.type);
+    if (before.phase.name !== 'done' && !phase.result.late) {
+      expect(['receipt', 'answer', 'card', 'paid']).toContain(event.type);
+    }
   }
 
   #perform(effect: Effect): void {
@@ -100,6 +108,7 @@ class World {
       }
       case 'drop':
         expect(this.bodies.has(effect.seq)).toBe(false);
+        expect(this.decisions.get(effect.seq)).not.toBe('approved');
         this.open.delete(effect.seq);
         break;
       case 'pay':
@@ -162,7 +171,7 @@ class World {
 
   #cardOf(seq: number): string | null {
     const text = this.bodies.get(seq);
-    return text === undefined ? null : (JSON.parse(text) as PurchaseRequest).claim.uid;
+    return text === undefined ? (this.tags.get(seq) ?? null) : (JSON.parse(text) as PurchaseRequest).claim.uid;
   }
 
   answer(seq: number, ask: 'resolve' | 'cancel'): void {
@@ -186,6 +195,32 @@ class World {
     expect(this.till.pending.map(({ seq }) => seq)).toEqual(recovered.map(({ seq }) => seq));
     this.take({ type: 'reader-ready' });
   }
+}
+
+/** A tag is being spoken with: the hub decides, or not, and is heard, or not. */
+function tag(world: World, what: Happening): boolean {
+  const { phase } = world.till;
+  const outcomes: Record<string, Receipt['outcome'] | null> = {
+    'tag paid': 'approved',
+    'tag declined': 'declined',
+    'tag untold': 'approved',
+    'tag silent': null,
+    'tag away': null,
+  };
+  const outcome = outcomes[what];
+  if (outcome === undefined || phase.name !== 'reading') return outcome !== undefined;
+  const { sale, card } = phase;
+  const { seq } = sale;
+  world.tags.set(seq, card.uid);
+  if (outcome !== null) world.decide(seq, outcome);
+  const told: Record<string, Paid> = {
+    'tag untold': { kind: 'unanswered', uid: card.uid, again: false },
+    'tag silent': { kind: 'unanswered', uid: card.uid, again: true },
+    'tag away': { kind: 'turned-away', code: 'card-blocked' },
+  };
+  const paid = told[what] ?? { kind: 'decided', uid: card.uid, sealed: world.receiptOf(seq) };
+  world.take({ type: 'paid', seq, presence: card.presence, paid });
+  return true;
 }
 
 const waitingSeq = ({ phase }: Till): number | null => (phase.name === 'waiting' ? phase.sale.seq : null);
@@ -280,7 +315,7 @@ describe('in any order of events', () => {
         const world = new World();
         world.restart();
         for (const what of ['up', 'beacon', '5', '0', 'enter', 'enter', 'lay', 'key', ...stretches.flat()]) {
-          if (card(world, what) || hub(world, what) || weather(world, what)) continue;
+          if (card(world, what) || tag(world, what) || hub(world, what) || weather(world, what)) continue;
           world.take({ type: 'pressed', key: what as PanelKey });
         }
         // And when the world is well again, every sale ends.

@@ -189,6 +189,7 @@ export async function tapCard(
       kiosk: KIOSK,
       reader: { transmit: (_presence, apdu) => transmit(apdu) },
       cardKeys: till.cardKeys,
+      relay: { talk: () => Promise.reject(new Error('only tags are relayed')) },
       journal: (no, intent) => till.outbox.journal(no, intent),
       randomBytes,
     };

@@ -1,9 +1,12 @@
 /** The audit trusts legs only: every way to break the books shows, and sound books show nothing. */
 import Database from 'better-sqlite3';
 import { expect, test } from 'vitest';
+import { packTagEvidence, type TagEvidence } from '../../../../hub/rules/tagevidence.ts';
 import { auditFile } from '../../../../hub/store/sqlite/audit.ts';
+import { keyNumber } from '../../../../hub/store/sqlite/decisions.ts';
 import { openEngine } from '../../../../hub/store/sqlite/engine.ts';
 import { ledgerPath } from './ledgerfile.ts';
+import { KIOSK } from './town.ts';
 import { cancel, opening, post, sale, words } from './works.ts';
 
 /** A ledger with an opening, two sales and a void, closed. */
@@ -115,4 +118,24 @@ test('a file that is not there, or not a ledger, cannot be audited', () => {
   const path = ledgerPath();
   new Database(path).exec('CREATE TABLE other (a)').close();
   expect(() => auditFile(path)).toThrow(/no such table/);
+});
+
+const SALE = 50_000n;
+
+test("a tag's sale whose evidence is missing, of another sale or of another amount is named", () => {
+  const evidence = (change: Partial<TagEvidence> = {}): string => {
+    const parts = { challenge: new Uint8Array(16), command: new Uint8Array(38), reply: new Uint8Array(34) };
+    const packed = packTagEvidence({ keyVersion: 1, kiosk: KIOSK, seq: 1, amount: SALE, ...parts, ...change });
+    return `UPDATE entry SET authority = 'hub-relayed-session', evidence = x'${Buffer.from(packed).toString('hex')}'
+      WHERE key = ${keyNumber({ origin: KIOSK, seq: 1 })}`;
+  };
+  expect(auditFile(tamper(evidence())).brokenEntries).toEqual([]);
+  const key = String(keyNumber({ origin: KIOSK, seq: 1 }));
+  const wrongs = [
+    evidence({ seq: 2 }),
+    evidence({ kiosk: KIOSK + 1 }),
+    evidence({ amount: SALE + 1n }),
+    `UPDATE entry SET authority = 'hub-relayed-session', evidence = NULL WHERE key = ${key}`,
+  ];
+  for (const wrong of wrongs) expect(auditFile(tamper(wrong)).brokenEntries).toEqual([key]);
 });

@@ -145,7 +145,7 @@ function works({ seq, kind, own, amount, fate }: Step, at: number): Work[] {
   return [held, release(seq, at), settle(seq, fate === 'officers post' ? 'post' : 'void', OFFICERS, at)];
 }
 
-test('any row of deposits, withdrawals of every fate, sales and reloads, cut anywhere, leaves books that balance', () => {
+test('any row of deposits, withdrawals of every fate, sales and reloads, cut anywhere, balances', () => {
   const { seed } = chance('cash over a counter');
   fc.assert(
     fc.property(fc.array(step, { minLength: 1, maxLength: 25 }), (steps) => {

@@ -41,7 +41,7 @@ test('before anything: 300.000 from the bank lie in the drawer', () => {
   expectBalanced(path);
 });
 
-test('Siti of angkot deposits 100.000 at pasar: she gets 100.000, angkot pays 1.500, of it pasar 1.000, Simpul 500', () => {
+test('Siti of angkot deposits 100.000 at pasar and gets 100.000; angkot pays pasar 1.000 and Simpul 500', () => {
   const { engine, path } = counter();
   const [answer] = engine.apply([deposit(1)]);
   expect(receiptOf(answer)).toMatchObject({

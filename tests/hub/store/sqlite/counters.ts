@@ -1,4 +1,4 @@
-/** A counter of the ledger tests' town: cash steps as an engine is asked for them, and its books as a treasurer reads. */
+/** A counter of the ledger tests' town: cash as an engine is asked for it, and its books as a treasurer reads them. */
 import { expect } from 'vitest';
 import { type Account, accountName } from '../../../../hub/rules/accounts.ts';
 import type { CashKind, Guard } from '../../../../hub/rules/entries.ts';
