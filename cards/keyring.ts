@@ -8,6 +8,11 @@ import { type Session, wrap } from './session.ts';
 
 /** Version of every key on a card from the factory, and of the factory's key for the counter file. */
 export const FACTORY_VERSION = 0;
+/**
+ * Version of the keys 0 to 4 of a card that has ended: the number alone tells so, to any kiosk, without a key. No
+ * master begins with it, and nobody is given a key of it.
+ */
+export const RETIRED_VERSION = 255;
 /** Every key of a card from the factory. */
 const FACTORY_KEY = new Uint8Array(16);
 

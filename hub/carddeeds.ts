@@ -45,16 +45,25 @@ const PARTICIPLE: Readonly<Record<Deed, string>> = {
   freeze: 'frozen',
   unfreeze: 'unfrozen',
   retire: 'retired',
+  replace: 'replaced',
   redo: 'redone',
 };
 
+/** The way that the money in a purse takes when its card ends. */
+const RETURNS =
+  'What its purse still holds comes back to the account when the card is laid on an issuing kiosk; ' +
+  'that of a card which is never seen again does not come back by itself yet';
+
 function said(registry: Registry, card: Card, to: CardStatus, order: PlacedOrder | null): string {
   const now = `card ${spellNumber(card.number)} of ${nameOf(registry, card)} is ${to}, which cannot be undone`;
-  if (order !== null) {
+  if (order !== null && to === 'retired') {
     return `${now}: put its chip away for ever; number ${spellNumber(order.number)} waits for another chip`;
   }
+  if (order !== null) {
+    return `${now}: number ${spellNumber(order.number)} waits for a chip, and the account stays as it is. ${RETURNS}`;
+  }
   const plain = now.replace(/, which.*$/, '');
-  if (to === 'retired') return now;
+  if (to === 'retired') return `${now}. ${RETURNS}`;
   return to === 'frozen' ? `${plain}; ${command('unfreeze', card.number)} opens it again` : plain;
 }
 
@@ -73,7 +82,8 @@ export function doDeed({ registry, now, random }: OrderDeps, text: string, deed:
     const ended = { ...card, status: to };
     try {
       const draw = () => drawCardNumber(random);
-      const order = deed === 'redo' ? registry.redoCard(ended, { at: now(), draw }) : null;
+      const again = deed === 'redo' || deed === 'replace';
+      const order = again ? registry.redoCard(ended, { at: now(), draw }) : null;
       if (order === null) registry.putCard(ended);
       return { ok: true, said: said(registry, card, to, order) };
     } catch (error) {

@@ -194,6 +194,7 @@ const DESCRIPTIONS: Readonly<Record<Deed, string>> = {
   freeze: 'an active card pays no more until it is unfrozen',
   unfreeze: 'a frozen card pays again',
   retire: 'end a card for ever, without another',
+  replace: 'end a card that is lost or broken, and order another for its member under a new number',
   redo: 'end a card whose chip is spoilt before its member had it, and order another under a new number',
 };
 

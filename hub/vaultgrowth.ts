@@ -1,5 +1,6 @@
 /** How a vault grows: made, completed, given new masters; only while no hub has it in memory. */
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { RETIRED_VERSION } from '../cards/keyring.ts';
 import type { HubPaths } from './config.ts';
 import { writeAtomic } from './files.ts';
 import { holdAlone } from './store/sqlite/alone.ts';
@@ -135,7 +136,8 @@ export interface Rotation {
 
 export type Rotated = { readonly ok: true; readonly master: KeyDescription } | Refused;
 
-const LAST_VERSION = 255;
+/** The one after it means that a card has ended. */
+const LAST_VERSION = RETIRED_VERSION - 1;
 const MASTERS_MAX = 4096;
 
 /**

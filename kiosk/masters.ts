@@ -3,6 +3,7 @@ import { createDecipheriv } from 'node:crypto';
 import { join } from 'node:path';
 import { Compile } from 'typebox/compile';
 import { type Diversifier, diversification, diversifier } from '../cards/diversify.ts';
+import { RETIRED_VERSION } from '../cards/keyring.ts';
 import { KEY_NO } from '../cards/layout.ts';
 import { type HelloAnswer, type HelloRequest, releaseContext } from '../protocol/hello.ts';
 import type { KioskNo } from '../protocol/ids.ts';
@@ -27,7 +28,10 @@ export interface Masters {
    * @throws the system's error if the disk refuses the box.
    */
   accept(answer: HelloAnswer): Promise<string | null>;
-  /** Key 1 of a card of this version (1 to 255), 16 bytes; null while the masters are closed. */
+  /**
+   * Key 1 of a card of this version, 16 bytes; null while the masters are closed, and for what is no version of a card
+   * in use (1 to 254).
+   */
   key1(uid: string, keyVersion: number): Uint8Array | null;
   /** The hub no longer grants them: they leave RAM; the box alone opens nothing. */
   forget(): void;
@@ -94,7 +98,7 @@ export function makeMasters(dir: string, kiosk: KioskNo): Masters {
       return null;
     },
     key1(uid, keyVersion) {
-      if (keyVersion < 1 || keyVersion > 255) return null;
+      if (keyVersion < 1 || keyVersion >= RETIRED_VERSION) return null;
       const row = rows.find(({ from }) => from <= keyVersion);
       return row?.derive(diversification(Buffer.from(uid, 'hex'), KEY_NO.debit, keyVersion)) ?? null;
     },

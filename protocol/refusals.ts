@@ -113,6 +113,20 @@ export const refusals = {
     'Hand out no cash; start again.',
     'new-sale',
   ),
+  'purse-empty': row(
+    110,
+    'Kartu tidak berisi saldo',
+    'The card held nothing',
+    'Nothing had to go back to the account.',
+    'never',
+  ),
+  'drain-open': row(
+    111,
+    'Saldo kartu ini masih diperiksa',
+    'What this card held is still being checked',
+    'An alarm was raised: keep the card and call the hub operator.',
+    'never',
+  ),
   'card-unknown': row(
     201,
     'Kartu tidak terdaftar',

@@ -1,7 +1,7 @@
 /** Relay: the hub plays a card script through a kiosk, which passes bytes on and learns no key (TRUTH section 14). */
 import { type Static, Type } from 'typebox';
 import { CardUidSchema, hexSchema, KioskSeqSchema } from './ids.ts';
-import { SaleAmount } from './money.ts';
+import { CARD_AMOUNT_MAX, SaleAmount } from './money.ts';
 import { Receipt } from './receipt.ts';
 
 /** Names one conversation with one card: random, made by the kiosk, never used twice. */
@@ -99,6 +99,8 @@ export const CARD_FAILURES = [
 export type CardFailure = (typeof CARD_FAILURES)[number];
 
 const CardNumber = Type.String({ pattern: '^[0-9]{4,19}$' });
+/** Rupiah that came back from a card's purse. */
+const Returned = Type.Integer({ minimum: 0, maximum: Number(CARD_AMOUNT_MAX) });
 
 /** How the deed ended. */
 export const RelayEnd = Type.Union([
@@ -117,9 +119,13 @@ export const RelayEnd = Type.Union([
   Type.Object({ done: Type.Literal('sound'), number: CardNumber }),
   /** The sale's decision, as for every sale of the account. */
   Type.Object({ done: Type.Literal('tag-sale'), receipt: Receipt, mac: hexSchema(16) }),
+  /** A frozen card: what its purse held is back on the account. */
+  Type.Object({ done: Type.Literal('drained'), number: CardNumber, amount: Returned }),
+  /** A card that has ended: what its purse held since is back on the account, and its keys open nothing any more. */
+  Type.Object({ done: Type.Literal('retired'), number: CardNumber, amount: Returned }),
   /** A reload's decision, or its end; voided: the money is back on the account. */
   Type.Object({ done: Type.Literal('reload'), receipt: Receipt, mac: hexSchema(16), voided: Type.Boolean() }),
-  /** The reload's money is on its way ("sedang dicek"): the card's next tap tells where it went. */
+  /** The money of a reload or a drain is being looked for ("sedang dicek"): the card's next tap tells where it went. */
   Type.Object({ done: Type.Literal('unknown') }),
   Type.Object({
     done: Type.Null(),

@@ -1,4 +1,5 @@
 /** Card key: seals key 1 of an active card to a kiosk, within the kiosk's quota (TRUTH section 14). */
+import { RETIRED_VERSION } from '../../cards/keyring.ts';
 import { KEY_NO } from '../../cards/layout.ts';
 import { cardKeyContext } from '../../protocol/cardkey.ts';
 import type { CardUid, KioskNo } from '../../protocol/ids.ts';
@@ -49,6 +50,8 @@ export function makeCardKey({ vault, registry, now }: CardKeyDeps): Operation<'c
     const card = registry.card(body.uid as CardUid);
     if (card === undefined) return { refusal: 'card-unknown', detail: `card ${body.uid} is not registered` };
     if (card.status !== 'active') return { refusal: 'card-blocked', detail: `card ${body.uid} is ${card.status}` };
+    if (body.told === RETIRED_VERSION)
+      return { refusal: 'card-blocked', detail: `card ${body.uid} tells that it ended` };
     // A tag has no key that a kiosk could use, and the tap finds out: what is given opens nothing and counts nothing.
     const tag = registry.chip(card.uid)?.profile === 'ntag424';
     if (!tag && !withinQuota(kiosk.no, card.uid)) {

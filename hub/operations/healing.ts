@@ -1,14 +1,11 @@
-/** Healing: what a valid claim tells of the card's reload that is still on its way, posted before the claim itself. */
+/** Healing: what a card's later transaction tells of its reload that is still on its way, posted before all else. */
 import { timingSafeEqual } from 'node:crypto';
-import { type Claim, readAccount } from '../../protocol/claim.ts';
-import type { CardUid } from '../../protocol/ids.ts';
 import type { Alarms } from '../alarms.ts';
 import type { ReloadKind } from '../rules/entries.ts';
 import { healing } from '../rules/reload.ts';
 import { type Ledger, type PostRequest, RELEASE_ORIGIN, RELOAD_ORIGIN } from '../store/ledger.ts';
-import type { Card, Kiosk } from '../store/registry.ts';
+import type { Card } from '../store/registry.ts';
 import type { Vault } from '../vault.ts';
-import type { Verified } from './certificate.ts';
 import { type Carried, counterOf, reloadCertificate, type Transit } from './transit.ts';
 
 export interface HealingDeps {
@@ -16,6 +13,22 @@ export interface HealingDeps {
   readonly ledger: Pick<Ledger, 'post'>;
   readonly transit: Transit;
   readonly alarms: Alarms;
+}
+
+/** A transaction of a card under its valid certificate, and what the card showed in it of those before. */
+export interface Seen {
+  /** Version of the counter file's key. */
+  readonly keyVersion: number;
+  /** The counter that it got. */
+  readonly tmc: number;
+  /** The counter file as read before it, outside its certificate: TMC (little-endian) ‖ TMV, 12 bytes. */
+  readonly before: Uint8Array;
+  /** Purse balance before, in rupiah. */
+  readonly opening: bigint;
+  /** The last four records before it, 64 bytes. */
+  readonly records: Uint8Array;
+  /** Its session began no earlier, milliseconds since 1970 UTC; null if nothing proves when. */
+  readonly since: number | null;
 }
 
 /** A counter file's content that proves a reload, as evidence of its end. */
@@ -58,47 +71,54 @@ export function endOf(
   };
 }
 
-/** What the claim's counter file, read before its own transaction, proves of the reload; null if nothing. */
-function provenBy({ vault }: HealingDeps, reload: Carried, claim: Claim): Proven | null {
-  const before = Buffer.from(claim.before, 'hex');
+/** What the counter file, read before this transaction, proves of the reload; null if nothing. */
+function provenBy({ vault }: HealingDeps, reload: Carried, seen: Seen): Proven | null {
   const tmc = reload.tmc + 1;
-  const parts = readAccount(claim.commands);
-  // The claim in the next slot: its opening balance is the reload's closing one, under the card's certificate.
-  if (parts === null || claim.tmc !== tmc + 1 || counterOf(before) !== tmc) return null;
-  const opening = BigInt(parts.opening) - reload.amount;
+  if (seen.keyVersion !== reload.keyVersion) return null;
+  // The transaction in the next slot: its opening balance is the reload's closing one, under the card's certificate.
+  if (seen.tmc !== tmc + 1 || counterOf(seen.before) !== tmc) return null;
+  const opening = seen.opening - reload.amount;
   const key = vault.tmacKey(reload.issuer, reload.card, reload.keyVersion);
   if (key === null || opening < 0n) return null;
   const certificate = reloadCertificate(key, reload, opening);
-  return timingSafeEqual(certificate, before.subarray(4)) ? { tmc, tmv: certificate, opening } : null;
+  return timingSafeEqual(certificate, seen.before.subarray(4)) ? { tmc, tmv: certificate, opening } : null;
 }
 
 /**
- * Posts the end of the card's open reload where this claim tells it; to be called before the claim is posted. Costs
- * nothing for cards without one. A claim that does not tell leaves the reload open, with an alarm where that is
- * strange.
+ * Posts the end of the card's open reload where this transaction tells it. One that does not tell leaves it open, with
+ * an alarm where that is strange.
+ * @param where the kiosk's name, for the operator
+ * @returns what resolves, and never rejects, once the end is on the disk; null if there is nothing to wait for.
  */
-export function heal(deps: HealingDeps, kiosk: Kiosk, card: Card, claim: Claim, verified: Verified, at: number): void {
+export function healReload(
+  deps: HealingDeps,
+  where: string,
+  card: Card,
+  seen: Seen,
+  at: number,
+): Promise<unknown> | null {
   const { transit, ledger, alarms } = deps;
-  const reload = transit.of(card.uid as CardUid);
-  if (reload === undefined || verified.slot === null) return;
-  const proven = claim.keyVersion === reload.keyVersion ? provenBy(deps, reload, claim) : null;
-  const age = verified.facts.beaconAgeSeconds;
+  const reload = transit.of(card.uid);
+  if (reload === undefined) return null;
+  const proven = provenBy(deps, reload, seen);
   const { end, othersUpTo, strange } = healing(reload, {
-    keyVersion: claim.keyVersion,
-    tmc: claim.tmc,
-    beaconAt: age === null ? null : at - age * 1000,
+    keyVersion: seen.keyVersion,
+    tmc: seen.tmc,
+    beaconAt: seen.since,
     showsReload: proven !== null,
   });
   const pair = `${reload.key.origin - RELEASE_ORIGIN}/${reload.key.seq}`;
   if (strange) {
-    const detail = `reload ${pair} of card ${card.uid} stays open: its tap at counter ${claim.tmc} does not tell`;
-    alarms.raise('reload-open', kiosk.name, detail);
+    const detail = `reload ${pair} of card ${card.uid} stays open: its tap at counter ${seen.tmc} does not tell`;
+    alarms.raise('reload-open', where, detail);
   }
   if (othersUpTo !== reload.othersUpTo) transit.put({ ...reload, othersUpTo });
-  if (end === null) return;
-  ledger.post(endOf(reload, card.member, end, proven, at)).then(
-    () => transit.end(reload),
-    // Nothing is lost: the reload is still open here, and the next tap tells the same.
-    (fault: unknown) => alarms.raise('reload-open', kiosk.name, `reload ${pair} could not be ended: ${fault}`),
-  );
+  if (end === null) return null;
+  // At once: what else is seen of the card meanwhile must not find it open.
+  transit.end(reload);
+  return ledger.post(endOf(reload, card.member, end, proven, at)).catch((fault: unknown) => {
+    // Nothing is lost: the reload is open here again, and the next tap tells the same.
+    transit.put(reload);
+    alarms.raise('reload-open', where, `reload ${pair} could not be ended: ${fault}`);
+  });
 }

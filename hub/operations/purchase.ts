@@ -3,25 +3,19 @@ import type { CardUid, CooperativeId, OutletId } from '../../protocol/ids.ts';
 import { noPinLimits } from '../../protocol/limits.ts';
 import { rupiah } from '../../protocol/money.ts';
 import type { PurchaseRequest } from '../../protocol/purchase.ts';
-import type { Alarms } from '../alarms.ts';
 import type { Operation, Reply, Request } from '../mqtt/router.ts';
 import { businessDate } from '../rules/dates.ts';
 import { judgePurchase } from '../rules/purchase.ts';
-import type { Ledger, Posting, PostRequest } from '../store/ledger.ts';
+import type { Posting, PostRequest } from '../store/ledger.ts';
 import type { Card, Kiosk, Registry } from '../store/registry.ts';
 import type { Vault } from '../vault.ts';
 import { NOTHING, verifyClaim } from './certificate.ts';
-import { heal } from './healing.ts';
-import type { Transit } from './transit.ts';
+import type { DrainsDeps } from './drains.ts';
+import { heal } from './taps.ts';
 
-export interface PurchaseDeps {
+export interface PurchaseDeps extends DrainsDeps {
   readonly vault: Vault;
-  readonly ledger: Pick<Ledger, 'post'>;
   readonly registry: Registry;
-  readonly transit: Transit;
-  readonly alarms: Alarms;
-  /** Milliseconds since 1970 UTC. */
-  readonly now: () => number;
 }
 
 /** Wraps a stored receipt with its MAC, the receipt's text to the byte as it is stored. */
@@ -29,8 +23,14 @@ export function sealReceipt(vault: Pick<Vault, 'receiptMac'>, receipt: string): 
   return `{"receipt":${receipt},"mac":"${vault.receiptMac(receipt)}"}`;
 }
 
+interface Draft {
+  readonly post: PostRequest;
+  /** What this tap tells of other money of the card is posted first; null where there is nothing to wait for. */
+  readonly healed: Promise<unknown> | null;
+}
+
 /** Builds the post of a request: everything known outside the ledger's commit. */
-function draft(deps: PurchaseDeps, request: Request<'purchase'>): PostRequest {
+function draft(deps: PurchaseDeps, request: Request<'purchase'>): Draft {
   const { registry, vault } = deps;
   const { kiosk, hash } = request;
   const body: PurchaseRequest = request.body;
@@ -38,8 +38,7 @@ function draft(deps: PurchaseDeps, request: Request<'purchase'>): PostRequest {
   const card: Card | undefined = registry.card(body.claim.uid as CardUid);
   const outlet = registry.outlet(kiosk.outlet);
   const verified = card === undefined ? NOTHING : verifyClaim(vault, card, { kiosk, seq: body.seq }, body.claim, at);
-  // First: what this tap tells of a reload is posted before it, for the sale may need the money that comes back.
-  if (card !== undefined) heal(deps, kiosk, card, body.claim, verified, at);
+  const healed = card === undefined ? null : heal(deps, kiosk, card, body.claim, verified, at);
   const amount = rupiah(body.amount);
   const verdict = judgePurchase({
     date: businessDate(at),
@@ -57,7 +56,7 @@ function draft(deps: PurchaseDeps, request: Request<'purchase'>): PostRequest {
   });
   const acquirer: CooperativeId | null = outlet?.cooperative ?? null;
   const outletId: OutletId | null = outlet?.id ?? null;
-  return {
+  const post: PostRequest = {
     key: { origin: kiosk.no, seq: body.seq },
     hash,
     at,
@@ -66,6 +65,7 @@ function draft(deps: PurchaseDeps, request: Request<'purchase'>): PostRequest {
     facts: { amount, card: card?.uid ?? null, issuer: card?.issuer ?? null, acquirer, outlet: outletId },
     evidence: verified.evidence,
   };
+  return { post, healed };
 }
 
 function reply(deps: PurchaseDeps, kiosk: Kiosk, seq: number, posting: Posting): Reply {
@@ -89,6 +89,8 @@ export function makePurchase(deps: PurchaseDeps): Operation<'purchase'> {
       const detail = `request of kiosk number ${no}`;
       return Promise.resolve({ refusal: 'not-yours', detail, alarm: 'pair-foreign' });
     }
-    return deps.ledger.post(draft(deps, request)).then((posting) => reply(deps, kiosk, seq, posting));
+    const { post, healed } = draft(deps, request);
+    const posted = healed === null ? deps.ledger.post(post) : healed.then(() => deps.ledger.post(post));
+    return posted.then((posting) => reply(deps, kiosk, seq, posting));
   };
 }

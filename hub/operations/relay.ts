@@ -23,14 +23,36 @@ export type Begin<D extends RelayStart['deed']> = (
 
 export type Deeds = { readonly [D in RelayStart['deed']]: Begin<D> };
 
-/** A script as a deed. @param end what the end of the script means; called once. */
-export function begun<T>(script: Script<T>, end: (result: T) => Promise<RelayEnd>): Begun {
-  let started = false;
+/** A deed that begins once something is known, or ends with it. */
+export function awaited(known: Promise<Begun | RelayEnd>): Begun {
+  let running: Begun | null = null;
   return {
     next(responses) {
+      if (running !== null) return running.next(responses);
+      return known.then((first) => {
+        if ('done' in first) return first;
+        running = first;
+        return first.next([]);
+      });
+    },
+  };
+}
+
+/**
+ * A script as a deed.
+ * @param end what the end of the script means, called once: the deed's own end, or how it goes on with the card.
+ */
+export function begun<T>(script: Script<T>, end: (result: T) => Promise<Begun | RelayEnd>): Begun {
+  let started = false;
+  let rest: Begun | null = null;
+  return {
+    next(responses) {
+      if (rest !== null) return rest.next(responses);
       const turn = started ? script.next(responses) : script.next();
       started = true;
-      return turn.done ? end(turn.value) : turn.value;
+      if (!turn.done) return turn.value;
+      rest = awaited(end(turn.value));
+      return rest.next([]);
     },
   };
 }

@@ -18,7 +18,7 @@ export interface RenewDeps {
  * Versions that this card may tell: the last one it proved, and those of changes that it may have taken. A card that
  * tells an older one is a copy, made by who knows that version's keys, and would be given the newer ones.
  */
-function mayTell(registry: Registry, { uid, keyVersion }: Card): ReadonlySet<number> {
+export function mayTell(registry: Registry, { uid, keyVersion }: Card): ReadonlySet<number> {
   return new Set([registry.chip(uid)?.keyVersion ?? keyVersion, ...registry.openChanges(uid).map(({ to }) => to)]);
 }
 

@@ -38,16 +38,16 @@ const EVIDENCE_VERSION = 2;
 const PLACES = { before: [2, 14], records: [14, 78], record: [78, 94], tmri: [94, 110], encTmri: [110, 126] } as const;
 const EVIDENCE_BYTES = 126;
 
-/** Packs what was asked as evidence of the release, 126 bytes; see `PLACES`. */
+/** Packs what was asked as evidence of a release or a drain, 126 bytes; see `PLACES`. */
 export function packAsked({ keyVersion, before, records, record, tmri, encTmri }: Asked): Uint8Array {
   return Buffer.concat([Uint8Array.of(EVIDENCE_VERSION, keyVersion), before, records, record, tmri, encTmri]);
 }
 
-/** @throws Error for what `packAsked` did not make: the ledger file was changed by hand. */
-function unpackAsked(evidence: Uint8Array | null): Asked {
+/** @throws Error for what `packAsked` did not make: the file it comes from was changed by hand. */
+export function unpackAsked(evidence: Uint8Array | null): Asked {
   const [version, keyVersion = 0] = evidence ?? [];
   if (evidence?.length !== EVIDENCE_BYTES || version !== EVIDENCE_VERSION) {
-    throw new Error('the ledger holds a release without its evidence');
+    throw new Error('a release or drain is kept without its evidence');
   }
   const part = (name: keyof typeof PLACES) => new Uint8Array(evidence.subarray(...PLACES[name]));
   const [before, records, record] = [part('before'), part('records'), part('record')];

@@ -22,8 +22,10 @@ export type Authority =
   | 'two-officers';
 
 /** `reload-release` sends money on its way to a card's purse; `reload` proves that it came, `reload-void` that not. */
-export type EntryKind = 'opening' | 'purchase' | 'void' | ReloadKind | CashKind | 'funding';
+export type EntryKind = 'opening' | 'purchase' | 'void' | CardMoneyKind | CashKind | 'funding';
 export type ReloadKind = 'reload-release' | 'reload' | 'reload-void';
+/** Between a member's account and a card's purse; `drain` brings all that the purse held back to the account. */
+export type CardMoneyKind = ReloadKind | 'drain';
 /** Cash over a counter; a withdrawal is posted only as the end of a hold. */
 export type CashKind = 'deposit' | 'withdrawal';
 
@@ -63,8 +65,8 @@ export interface OpeningFigures {
   readonly amount: bigint;
 }
 
-/** A reload of a card's purse from its member's account, at any of its three steps. */
-export interface ReloadFigures {
+/** A reload of a card's purse from its member's account, at any of its three steps, or its drain. */
+export interface CardMoneyFigures {
   readonly issuer: CooperativeId;
   readonly member: MemberId;
   readonly card: CardUid;
@@ -98,7 +100,7 @@ export type Instruction =
   | { readonly kind: 'purchase'; readonly figures: PurchaseFigures }
   | CashInstruction
   | { readonly kind: 'funding'; readonly figures: FundingFigures }
-  | { readonly kind: ReloadKind; readonly figures: ReloadFigures };
+  | { readonly kind: CardMoneyKind; readonly figures: CardMoneyFigures };
 
 export type CashInstruction =
   | { readonly kind: 'deposit'; readonly figures: CashFigures }

@@ -29,6 +29,8 @@ const deeds = {
   freeze: { from: ['active'], to: 'frozen' },
   unfreeze: { from: ['frozen'], to: 'active' },
   retire: { from: ['personalising', 'ready', 'active', 'frozen'], to: 'retired' },
+  /** It is lost, or broken in its member's hands: another is made, and the account stays where it is. */
+  replace: { from: ['ready', 'active', 'frozen'], to: 'replaced' },
   /** Its chip is spoilt before the member had it: another is made. */
   redo: { from: ['personalising', 'ready'], to: 'retired' },
 } as const satisfies Record<string, { readonly from: readonly CardStatus[]; readonly to: CardStatus }>;

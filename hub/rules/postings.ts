@@ -3,6 +3,8 @@ import { type CardUid, type CooperativeId, type MemberId, type OutletId, PLATFOR
 import { type Account, accountName } from './accounts.ts';
 import type {
   Authority,
+  CardMoneyFigures,
+  CardMoneyKind,
   CashFigures,
   CashKind,
   Entry,
@@ -13,8 +15,6 @@ import type {
   Leg,
   OpeningFigures,
   PurchaseFigures,
-  ReloadFigures,
-  ReloadKind,
 } from './entries.ts';
 
 interface Figures {
@@ -22,9 +22,10 @@ interface Figures {
   readonly purchase: PurchaseFigures;
   /** The entry to undo. */
   readonly void: Entry;
-  readonly 'reload-release': ReloadFigures;
-  readonly reload: ReloadFigures;
-  readonly 'reload-void': ReloadFigures;
+  readonly 'reload-release': CardMoneyFigures;
+  readonly reload: CardMoneyFigures;
+  readonly 'reload-void': CardMoneyFigures;
+  readonly drain: CardMoneyFigures;
   readonly deposit: CashFigures;
   readonly withdrawal: CashFigures;
   readonly funding: FundingFigures;
@@ -72,6 +73,10 @@ const table: { readonly [Kind in EntryKind]: (figures: Figures[Kind]) => readonl
   reload: ({ issuer, card, amount }) => [debit(transitOf(issuer, card), amount), credit(purseOf(issuer, card), amount)],
   'reload-void': ({ issuer, member, card, amount }) => [
     debit(transitOf(issuer, card), amount),
+    credit(memberOf(issuer, member), amount),
+  ],
+  drain: ({ issuer, member, card, amount }) => [
+    debit(purseOf(issuer, card), amount),
     credit(memberOf(issuer, member), amount),
   ],
   deposit: cashIn,
@@ -171,10 +176,11 @@ function mustFit({ issuer, acquirer, amount, fee, shares }: PurchaseFigures): vo
   if (issuer === PLATFORM || acquirer === PLATFORM) throw new RangeError('the platform has no members and no outlets');
 }
 
-const reloadAuthority: Readonly<Record<ReloadKind, Authority>> = {
+const cardMoneyAuthority: Readonly<Record<CardMoneyKind, Authority>> = {
   'reload-release': 'hub-session',
   reload: 'card-certificate',
   'reload-void': 'rule',
+  drain: 'card-certificate',
 };
 
 const cashAuthority: Readonly<Record<CashKind, Authority>> = { deposit: 'teller-card', withdrawal: 'pin' };
@@ -201,7 +207,7 @@ export function entryOf(instruction: Instruction): Entry {
   if (instruction.kind !== 'purchase') {
     const { kind, figures } = instruction;
     const payer = memberOf(figures.issuer, figures.member);
-    return { kind, authority: reloadAuthority[kind], legs: entered(kind, figures), payer, fee: 0n, shares: [] };
+    return { kind, authority: cardMoneyAuthority[kind], legs: entered(kind, figures), payer, fee: 0n, shares: [] };
   }
   const { kind, figures } = instruction;
   mustFit(figures);

@@ -4,6 +4,7 @@ import type { CardUid, CooperativeId, KioskName, KioskNo, MemberId, OutletId } f
 import type { CardStatus } from '../rules/lifecycle.ts';
 import type { Tariff } from '../rules/tariffs.ts';
 import type { CardStock } from './cardstock.ts';
+import type { Drains } from './drains.ts';
 
 export interface Cooperative {
   readonly id: CooperativeId;
@@ -65,7 +66,7 @@ export interface Kiosk {
   readonly revoked: boolean;
 }
 
-export interface Registry extends CardStock {
+export interface Registry extends CardStock, Drains {
   cooperatives(): readonly Cooperative[];
   cooperative(id: CooperativeId): Cooperative | undefined;
   member(id: MemberId): Member | undefined;

@@ -1,4 +1,5 @@
 /** What each state of an issuing kiosk shows: Indonesian first, the number and name of a card that was made. */
+import { spellRupiah } from '../../protocol/money.ts';
 import { refusals } from '../../protocol/refusals.ts';
 import { cardTroubles, lineTroubles, type Next, nexts, obstacleTroubles, refusalNexts } from './issuewords.ts';
 import { type IssuePhase, type Issuing, issueObstacle, type Served, strangers, type Trouble } from './issuing.ts';
@@ -95,7 +96,21 @@ function happened(served: Served): readonly [Words, ...Words[]] {
       return [words('Kunci kartu diperbarui', "The card's keys are renewed")];
     case 'sound':
       return [words('Kartu ini sudah beres', 'Nothing to do for this card')];
+    case 'drained':
+      return [words('Kartu dibekukan dan dikosongkan', 'The card is frozen and emptied'), returned(served.amount)];
+    case 'retired':
+      return [
+        words('Kartu ini tidak berlaku lagi', 'This card has ended'),
+        returned(served.amount),
+        words('Gunting kartunya', 'Cut it up'),
+      ];
   }
+}
+
+function returned(amount: number): Words {
+  if (amount === 0) return words('Tidak ada saldo di kartu', 'The card held nothing');
+  const spelt = spellRupiah(BigInt(amount));
+  return words(`${spelt} kembali ke rekening`, `${spelt} is back on the account`);
 }
 
 function failed({ card, trouble }: IssuePhase & { name: 'failed' }): Face {

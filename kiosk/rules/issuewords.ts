@@ -82,6 +82,8 @@ export const refusalNexts = {
   'reload-open': 'call',
   'reload-unreleased': 'call',
   'purse-full': 'call',
+  'purse-empty': 'call',
+  'drain-open': 'aside',
   'card-unknown': 'aside',
   'card-blocked': 'aside',
   'certificate-invalid': 'aside',

@@ -5,7 +5,7 @@ import type { Checked, RelayBreak, Relayed } from './relayed.ts';
 import { type PanelKey, type Present, READER_STARTING } from './sale.ts';
 
 /** What the hub did for a card. */
-export type Served = Extract<RelayEnd, { readonly done: 'personalise' | 'renewed' | 'sound' }>;
+export type Served = Extract<RelayEnd, { readonly done: 'personalise' | 'renewed' | 'sound' | 'drained' | 'retired' }>;
 
 /** Why nothing was done for a card. */
 export type Trouble =
@@ -166,7 +166,8 @@ function relayed(state: Issuing, { presence, relayed }: IssueEvent & { type: 're
   if (relayed.kind !== 'ended') return fail(state, card, { by: 'line', why: relayed.kind });
   const { end } = relayed;
   if (end.done === null) return fail(state, card, { by: 'card', why: end.failure, at: end.at });
-  // The end of another deed answers nothing that was asked here.
-  if (!('number' in end)) return fail(state, card, { by: 'line', why: 'silent' });
+  if (end.done === 'unknown') return fail(state, card, { by: 'hub', why: 'drain-open' });
+  // The end of another deed than the one that was asked for.
+  if (end.done === 'reload' || end.done === 'tag-sale') return fail(state, card, { by: 'line', why: 'endless' });
   return to(state, { name: 'done', card, served: end }, log(`card served: ${end.done}`, card, end.number));
 }

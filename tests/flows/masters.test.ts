@@ -12,7 +12,7 @@ import { boxPath } from '../../kiosk/masters.ts';
 import type { KioskNo } from '../../protocol/ids.ts';
 import { type MasterBox, masterBoxContext } from '../../protocol/masterbox.ts';
 import type { Card } from '../town/card.ts';
-import { hexUid, newChip, noReload, noTagSale, orderCard, prepareChip, relayed } from '../town/cardstock.ts';
+import { hexUid, newChip, noReload, noTagSale, orderCard, prepareChip, quiet, relayed } from '../town/cardstock.ts';
 import { field } from '../town/field.ts';
 import { eventually, openKiosk } from '../town/kiosk.ts';
 import { openPcscd } from '../town/pcscd.ts';
@@ -27,7 +27,13 @@ async function memberCard(hub: Hub, desk: Kiosk, member: string): Promise<Card> 
   const reader = field(card);
   reader.insert();
   const relay = makeRelay({
-    service: makeService({ ...hub, random: randomBytes, now: Date.now, tagAddress: TAG_ADDRESS }),
+    service: makeService({
+      ...hub,
+      ...(await quiet(hub)),
+      random: randomBytes,
+      now: Date.now,
+      tagAddress: TAG_ADDRESS,
+    }),
     reload: noReload,
     'tag-sale': noTagSale,
   });

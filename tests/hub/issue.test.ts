@@ -8,6 +8,7 @@ import { doDeed, withdraw } from '../../hub/carddeeds.ts';
 import { hubPaths } from '../../hub/config.ts';
 import { orderCards, standingOf } from '../../hub/issue.ts';
 import { type Listed, readMemberList } from '../../hub/memberlist.ts';
+import { spellNumber } from '../../hub/rules/cardnumber.ts';
 import type { Registry } from '../../hub/store/registry.ts';
 import { type Sight, watchCards } from '../../hub/watchcards.ts';
 import type { CooperativeId, MemberId } from '../../protocol/ids.ts';
@@ -118,6 +119,25 @@ test('a spoilt card is retired and another ordered for its member in the same li
   expect(doDeed(deps(registry), card.number, 'redo')).toMatchObject({ ok: false });
   expect(extent(registry)).toEqual({ waiting: 2, orders: 3 });
   expect(order(registry, row('ani'), row('budi'))).toEqual(counts(2, 0, 0, 0, 2));
+});
+
+test('a lost card is replaced: it has ended, another is ordered once, and where its money goes is said', async () => {
+  const { registry, beside } = await issueTown();
+  order(registry, row('ani'), row('budi'));
+  const cards = [finish(registry, layDown(registry)), finish(registry, layDown(registry))];
+  for (const [at, status] of (['active', 'frozen'] as const).entries()) {
+    const card = cards[at];
+    if (card === undefined) throw new Error('no card');
+    registry.putCard({ ...card, status: 'active' });
+    if (status === 'frozen') registry.putCard({ ...card, status });
+    const replaced = doDeed(deps(registry), card.number, 'replace');
+    const fresh = registry.orders('b').find(({ member, uid }) => member === card.member && uid === null);
+    expect(replaced).toMatchObject({ ok: true, said: expect.stringContaining('when the card is laid on an issuing') });
+    expect('said' in replaced && replaced.said).toContain(spellNumber(fresh?.number ?? ''));
+    for (const one of [registry, beside()]) expect(one.card(card.uid)?.status).toBe('replaced');
+    expect(doDeed(deps(registry), card.number, 'replace')).toMatchObject({ ok: false });
+  }
+  expect(extent(registry)).toEqual({ waiting: 2, orders: 4 });
 });
 
 test('a card that was retired by a command does not live again by a hub that has not read it yet', async () => {

@@ -271,6 +271,7 @@ test(
       expect(cards(directory, deed, number.replace(/(.{4})(?=.)/g, '$1 ')).code).toBe(0);
       expect(status()).toBe(to);
     }
+    expect(cards(directory, 'replace', number).code).toBe(1);
     const late = cards(directory, 'unfreeze', number);
     expect(late).toMatchObject({ code: 1, err: expect.stringContaining('simpul-hub cards issue --member m1') });
   },

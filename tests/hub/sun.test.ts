@@ -5,6 +5,9 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { cmac, encrypt, truncate } from '../../cards/aes.ts';
+import { hubPaths } from '../../hub/config.ts';
+import { makeLog, realEdges } from '../../hub/edges.ts';
+import type { Ledger } from '../../hub/store/ledger.ts';
 import { makeAcceptTap, type TapParts, tapPartsOf } from '../../hub/sun.ts';
 import type { CardUid } from '../../protocol/ids.ts';
 import type { Card } from '../town/card.ts';
@@ -17,16 +20,19 @@ import { edges } from './chips.ts';
 
 let place: Place;
 let office: ReturnType<typeof openOffice>;
+let ledger: Ledger;
 let tag: Card;
 let logged: object[];
 let accept: (parts: TapParts | null) => boolean;
 
-const issue = () => issuedTag({ ...office, ledger: { putCard: async () => undefined } }, 'tk-0001');
+const issue = () => issuedTag({ ...office, ledger }, 'tk-0001');
 
 beforeAll(async () => {
   place = await makePlace();
   office = openOffice(place);
-  return () => {
+  ledger = await realEdges(makeLog('silent')).openLedger(hubPaths(place.directory).ledger, () => undefined);
+  return async () => {
+    await ledger.close();
     office.close();
     removePlace(place);
   };
@@ -132,7 +138,7 @@ test('after new keys the tag counts anew under them, and readings from before st
   expect(accept(tap())).toBe(true);
   const { versions } = office.vault;
   const vault = { ...office.vault, versions: () => ({ ...versions(), keyVersion: 2 }) };
-  const renewed = await serving({ vault, registry: office.registry, ledger: { putCard: async () => undefined } }, tag);
+  const renewed = await serving({ vault, registry: office.registry, ledger }, tag);
   expect(renewed).toMatchObject({ done: 'renewed' });
   expect(accept(before)).toBe(false);
   const after = tap();

@@ -8,6 +8,7 @@ import { prepareEv } from '../../cards/prepareev.ts';
 import { play } from '../../cards/script.ts';
 import type { Operation, Reply } from '../../hub/mqtt/router.ts';
 import type { Begin } from '../../hub/operations/relay.ts';
+import { openTransit } from '../../hub/operations/transit.ts';
 import type { Hub } from '../../hub/serve.ts';
 import type { Profile } from '../../hub/store/cardstock.ts';
 import type { Kiosk } from '../../hub/store/registry.ts';
@@ -76,6 +77,26 @@ export function orderCard({ registry }: StockOffice, member: string, batch = 'to
   const number = `9360${String(process.pid).padStart(7, '0')}${String(numbers).padStart(5, '0')}`;
   registry.placeOrders([{ number, member: member as MemberId, batch, at: Date.now() }]);
   return number;
+}
+
+const AUTHENTICATION_ERROR = 0x91ae;
+
+/** Counts from now on how often this card says that a key is wrong: its own count starts anew at each success. */
+export function failedTries(card: Card): () => number {
+  const process = card.process.bind(card);
+  let count = 0;
+  card.process = (apdu) => {
+    const reply = process(apdu);
+    if (parseResponse(reply)?.status === AUTHENTICATION_ERROR) count += 1;
+    return reply;
+  };
+  return () => count;
+}
+
+/** What a hub has beside its files, for one that is put together by hand: its open reloads, and alarms nobody hears. */
+export async function quiet({ ledger }: Pick<Hub, 'ledger'>) {
+  const hush = () => undefined;
+  return { transit: await openTransit(ledger), alarms: { raise: hush, echo: hush } };
 }
 
 /** Everything that passed through a kiosk in one conversation, as JSON texts and bytes. */

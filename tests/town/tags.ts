@@ -7,7 +7,7 @@ import type { Kiosk } from '../../hub/store/registry.ts';
 import { tellCards } from '../../hub/tellcards.ts';
 import type { KioskName, KioskNo, OutletId } from '../../protocol/ids.ts';
 import type { Card } from './card.ts';
-import { hexUid, newTag, noReload, noTagSale, orderCard, prepareChip, relayed } from './cardstock.ts';
+import { hexUid, newTag, noReload, noTagSale, orderCard, prepareChip, quiet, relayed } from './cardstock.ts';
 import { field, type Trouble } from './field.ts';
 
 export const TAG_ADDRESS = 'https://hub.example.org/t';
@@ -26,13 +26,14 @@ export const kioskOf = (role: Kiosk['role'], no = 1): Kiosk => ({
 });
 
 interface Desk extends Pick<Hub, 'vault' | 'registry'> {
-  readonly ledger: Pick<Hub['ledger'], 'putCard'>;
+  readonly ledger: Hub['ledger'];
 }
 
 /** Lays a card on an issuing kiosk's reader. @returns how the hub ended its service. */
 export async function serving({ vault, registry, ledger }: Desk, card: Card, trouble?: Trouble) {
+  const parts = { vault, registry, ledger, ...(await quiet({ ledger })) };
   const relay = makeRelay({
-    service: makeService({ vault, registry, ledger, random: randomBytes, now: Date.now, tagAddress: TAG_ADDRESS }),
+    service: makeService({ ...parts, random: randomBytes, now: Date.now, tagAddress: TAG_ADDRESS }),
     reload: noReload,
     'tag-sale': noTagSale,
   });

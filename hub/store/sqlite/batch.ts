@@ -19,7 +19,7 @@ export interface Batch {
 const WORKS = ['post', 'cancel', 'card', 'alarm', 'hold', 'release', 'settle', 'expire'] as const;
 const GUARDS = ['card-active', 'pause', 'day', 'cap', 'next', 'idle', 'room', 'float'] as const;
 const CASH = ['deposit', 'withdrawal', 'funding'] as const;
-const INSTRUCTIONS = ['opening', 'purchase', 'reload-release', 'reload', 'reload-void', ...CASH] as const;
+const INSTRUCTIONS = ['opening', 'purchase', 'reload-release', 'reload', 'reload-void', 'drain', ...CASH] as const;
 const NOTHING = -1;
 
 /** Writes works one after another. */

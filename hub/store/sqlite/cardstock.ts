@@ -4,6 +4,7 @@ import type { CardUid, CooperativeId } from '../../../protocol/ids.ts';
 import type { Binding, CardOrder, CardStock, Chip, KeyChange, PlacedOrder } from '../cardstock.ts';
 import type { Card, Member } from '../registry.ts';
 import { openCardOrders } from './cardorders.ts';
+import { hubSeqs } from './drains.ts';
 
 const ORDER = 'number, member, batch, at, uid';
 const CHANGE = 'uid, key_no AS no, from_version AS "from", to_version AS "to", at';
@@ -41,12 +42,6 @@ function statements(db: Database.Database) {
         WHERE card_order.uid IS NULL AND withdrawn = 0 ORDER BY card_order.id LIMIT 1`,
     ),
     bind: db.prepare('UPDATE card_order SET uid = ? WHERE id = ?'),
-    seq: db
-      .prepare(
-        `INSERT INTO meta VALUES ('hub_seq', ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value
-          RETURNING value`,
-      )
-      .pluck(),
   };
 }
 
@@ -66,7 +61,7 @@ export interface CardRows {
 export function openCardStock(db: Database.Database, rows: CardRows): CardStock {
   const sql = statements(db);
   const chip = (uid: CardUid) => sql.chip.get(uid) as Chip | undefined;
-  const takeSeqs = (count: number) => (sql.seq.get(count) as number) - count + 1;
+  const takeSeqs = hubSeqs(db);
 
   const place = db.transaction((orders: readonly CardOrder[]) => {
     for (const { number, member, batch, at } of orders) sql.place.run(number, member, batch, at);

@@ -50,6 +50,10 @@ export function alarm(desk: Desk, at: number, key: DecisionKey, kind: string, de
 const endsReload = (verdict: PostRequest['verdict']) =>
   'approve' in verdict && (verdict.approve.kind === 'reload' || verdict.approve.kind === 'reload-void');
 
+/** What a card has certified of its purse is booked whatever else holds (TRUTH section 7). */
+const certifiesPurse = (verdict: PostRequest['verdict']) =>
+  endsReload(verdict) || ('approve' in verdict && verdict.approve.kind === 'drain');
+
 /** Fills the request's slot if it is free; otherwise raises the alarm and says why the request cannot be approved. */
 function fillSlot(desk: Desk, { slot, key, at, verdict }: PostRequest): 'slot-taken' | 'certificate-invalid' | null {
   if (slot === null) return null;
@@ -60,7 +64,7 @@ function fillSlot(desk: Desk, { slot, key, at, verdict }: PostRequest): 'slot-ta
   }
   if (result === 'free') return null;
   if (result === 'taken') {
-    const word = endsReload(verdict) ? 'the reload it certifies is booked all the same' : 'nobody was paid';
+    const word = certifiesPurse(verdict) ? 'what it certifies of the purse is booked all the same' : 'nobody was paid';
     alarm(desk, at, key, 'slot-taken', `${where} was used before; ${word}`);
     return 'slot-taken';
   }
@@ -109,10 +113,10 @@ function releaseOf(desk: Desk, { origin, seq }: DecisionKey, facts: ReceiptFacts
 export function judge(desk: Desk, request: PostRequest, drafted: Drafted, date: string): Judged {
   let slotRefusal = fillSlot(desk, request);
   if (endsReload(request.verdict)) {
-    // What a card proves of a reload is booked whatever else holds (TRUTH section 7), but money that was never sent.
+    // But money that was never sent.
     if (releaseOf(desk, request.key, request.facts) === null) return declined('reload-unreleased');
-    slotRefusal = null;
   }
+  if (certifiesPurse(request.verdict)) slotRefusal = null;
   if (slotRefusal === 'slot-taken') return declined(slotRefusal);
   if ('refuse' in drafted) return drafted;
   if (slotRefusal !== null) return declined(slotRefusal);

@@ -109,6 +109,27 @@ WHEN OLD.number IS NOT NEW.number OR OLD.member IS NOT NEW.member OR OLD.batch I
   OR OLD.uid IS NOT NULL
 BEGIN SELECT RAISE(ABORT, 'an order never changes'); END;
 
+-- Drains of purses, each written before its commit leaves for the card. seq is under the hub's own number; evidence is
+-- what the card was asked to certify. `ended`: the card was replaced or retired when the drain was booked.
+CREATE TABLE IF NOT EXISTS drain (
+  seq      INTEGER PRIMARY KEY CHECK (seq BETWEEN 1 AND 16777215),
+  uid      TEXT NOT NULL REFERENCES card (uid),
+  at       INTEGER NOT NULL,
+  amount   INTEGER NOT NULL CHECK (amount >= 0),
+  ended    INTEGER NOT NULL CHECK (ended IN (0, 1)),
+  evidence BLOB NOT NULL,
+  state    TEXT NOT NULL CHECK (state IN ('open', 'proven', 'booked', 'void'))
+) STRICT;
+CREATE INDEX IF NOT EXISTS drain_of ON drain (uid);
+CREATE INDEX IF NOT EXISTS drain_unsettled ON drain (seq) WHERE state = 'open' OR state = 'proven';
+CREATE TRIGGER IF NOT EXISTS drain_kept BEFORE DELETE ON drain
+BEGIN SELECT RAISE(ABORT, 'a drain is never forgotten'); END;
+CREATE TRIGGER IF NOT EXISTS drain_final BEFORE UPDATE OF seq, uid, at, amount, evidence ON drain
+BEGIN SELECT RAISE(ABORT, 'a drain never changes'); END;
+CREATE TRIGGER IF NOT EXISTS drain_forward BEFORE UPDATE OF state ON drain
+WHEN NOT (OLD.state = 'open' OR (OLD.state = 'proven' AND NEW.state = 'booked'))
+BEGIN SELECT RAISE(ABORT, 'what is known of a drain is never taken back'); END;
+
 CREATE TABLE IF NOT EXISTS outlet (
   id          TEXT PRIMARY KEY,
   cooperative TEXT NOT NULL REFERENCES cooperative (id),

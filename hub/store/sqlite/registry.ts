@@ -4,9 +4,11 @@ import type { CardUid, CooperativeId, KioskName, KioskNo, MemberId, OutletId } f
 import { mayBecome } from '../../rules/lifecycle.ts';
 import { type Tariff, tariffFault } from '../../rules/tariffs.ts';
 import type { CardStock } from '../cardstock.ts';
+import type { Drains } from '../drains.ts';
 import type { Card, Cooperative, Kiosk, Making, Member, Outlet, Registry } from '../registry.ts';
 import { openCardStock } from './cardstock.ts';
 import { openDatabase } from './database.ts';
+import { openDrains } from './drains.ts';
 
 type Row<T> = { [Key in keyof T]: unknown };
 
@@ -102,7 +104,7 @@ function insertTariff(db: Database.Database, tariff: Tariff): void {
 type CardMaps = Pick<Loaded, 'cards' | 'members'>;
 type CardRows = Pick<
   Registry,
-  'cards' | 'card' | 'cardByNumber' | 'cardsOf' | 'putCard' | 'untold' | 'told' | keyof CardStock
+  'cards' | 'card' | 'cardByNumber' | 'cardsOf' | 'putCard' | 'untold' | 'told' | keyof CardStock | keyof Drains
 >;
 
 /** The cards of a registry, and the stock they are made from. */
@@ -136,6 +138,7 @@ function cardRows(db: Database.Database, { cards, members }: CardMaps): CardRows
       written: (card) => cards.set(card.uid, card),
       registered: (member) => members.set(member.id, member),
     }),
+    ...openDrains(db),
   };
 }
 

@@ -8,7 +8,7 @@ import type { Kiosk } from '../../../hub/store/registry.ts';
 import type { CooperativeId, KioskName, KioskNo, OutletId } from '../../../protocol/ids.ts';
 import { readStatement, STATEMENT_BYTES, STATEMENT_CONTEXT } from '../../../protocol/statement.ts';
 import type { Card } from '../../town/card.ts';
-import { hexUid, newChip, noReload, noTagSale, orderCard, prepareChip, relayed } from '../../town/cardstock.ts';
+import { hexUid, newChip, noReload, noTagSale, orderCard, prepareChip, quiet, relayed } from '../../town/cardstock.ts';
 import { field, type Trouble } from '../../town/field.ts';
 import { makePlace, removePlace, startPlace } from '../../town/town.ts';
 
@@ -36,7 +36,14 @@ async function town() {
   const versions = () => ({ ...hub.vault.versions(), keyVersion: newest });
   const vault = { ...hub.vault, versions };
   const relay = makeRelay({
-    service: makeService({ ...hub, vault, random: randomBytes, now: Date.now, tagAddress: TAG_ADDRESS }),
+    service: makeService({
+      ...hub,
+      ...(await quiet(hub)),
+      vault,
+      random: randomBytes,
+      now: Date.now,
+      tagAddress: TAG_ADDRESS,
+    }),
     reload: noReload,
     'tag-sale': noTagSale,
   });

@@ -15,6 +15,7 @@ import {
   noTagSale,
   orderCard,
   prepareChip,
+  quiet,
   relayed,
 } from '../../town/cardstock.ts';
 import type { DesfireCard } from '../../town/desfire.ts';
@@ -44,7 +45,14 @@ async function town() {
   const versions = () => ({ ...hub.vault.versions(), keyVersion: newest });
   const vault = { ...hub.vault, versions };
   const relay = makeRelay({
-    service: makeService({ ...hub, vault, random: randomBytes, now: Date.now, tagAddress: TAG_ADDRESS }),
+    service: makeService({
+      ...hub,
+      ...(await quiet(hub)),
+      vault,
+      random: randomBytes,
+      now: Date.now,
+      tagAddress: TAG_ADDRESS,
+    }),
     'tag-sale': noTagSale,
     reload: noReload,
   });

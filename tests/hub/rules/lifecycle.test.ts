@@ -11,9 +11,9 @@ test('each deed leads where the life of a card allows, and those that ended are 
   }
   expect(Object.fromEntries(CARD_STATUSES.map((status) => [status, possible(status)]))).toEqual({
     personalising: ['retire', 'redo'],
-    ready: ['activate', 'retire', 'redo'],
-    active: ['freeze', 'retire'],
-    frozen: ['unfreeze', 'retire'],
+    ready: ['activate', 'retire', 'replace', 'redo'],
+    active: ['freeze', 'retire', 'replace'],
+    frozen: ['unfreeze', 'retire', 'replace'],
     replaced: [],
     retired: [],
   });

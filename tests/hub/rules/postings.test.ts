@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { accountName } from '../../../hub/rules/accounts.ts';
-import type { CashKind, Leg, PurchaseFigures, ReloadKind } from '../../../hub/rules/entries.ts';
+import type { CardMoneyKind, CashKind, Leg, PurchaseFigures } from '../../../hub/rules/entries.ts';
 import { entryOf, imbalance, voidEntry } from '../../../hub/rules/postings.ts';
 import { type FeeRole, quote, type Tariff } from '../../../hub/rules/tariffs.ts';
 import { type CardUid, type CooperativeId, type MemberId, type OutletId, PLATFORM } from '../../../protocol/ids.ts';
@@ -105,9 +105,9 @@ test('an opening balance is money at the bank owed to the member', () => {
   expect(written(legs)).toEqual(['Dr angkot/bank/- 200000', 'Cr angkot/member/siti 200000']);
 });
 
-test('a reload of 50.000 leaves the member’s account, and lies in the purse once it is proven', () => {
+test('a reload of 50.000 leaves the account and lies in the purse once it is proven; a drain brings it back', () => {
   const figures = { issuer: I, member, card: '04a1b2c3d4e5f6' as CardUid, amount: 50_000n };
-  const of = (kind: ReloadKind) => {
+  const of = (kind: CardMoneyKind) => {
     const { legs, authority, payer } = entryOf({ kind, figures });
     balanced(legs);
     return [authority, accountName(payer), ...written(legs)];
@@ -128,6 +128,12 @@ test('a reload of 50.000 leaves the member’s account, and lies in the purse on
     'rule',
     'angkot/member/siti',
     'Dr angkot/in-transit/04a1b2c3d4e5f6 50000',
+    'Cr angkot/member/siti 50000',
+  ]);
+  expect(of('drain')).toEqual([
+    'card-certificate',
+    'angkot/member/siti',
+    'Dr angkot/purse/04a1b2c3d4e5f6 50000',
     'Cr angkot/member/siti 50000',
   ]);
 });

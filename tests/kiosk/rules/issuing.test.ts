@@ -95,6 +95,30 @@ describe('a card that is laid down', () => {
     }
   });
 
+  it('and was emptied, because it is frozen or has ended, is told where its money went and what to do', () => {
+    const number = '603400000017';
+    const of = (end: Served) => desk().on(lay(1), prepared(1), served(1, end));
+    expect(of({ done: 'drained', number, amount: 35_000 }).said).toBe(
+      'The card is frozen and emptied. 6034 0000 0017. Rp 35.000 is back on the account. Take the card away',
+    );
+    expect(of({ done: 'retired', number, amount: 35_000 }).screen.lines.map(({ id }) => id)).toEqual([
+      '6034 0000 0017',
+      'Rp 35.000 kembali ke rekening',
+      'Gunting kartunya',
+      'Angkat kartu',
+    ]);
+    expect(of({ done: 'retired', number, amount: 0 }).said).toBe(
+      'This card has ended. 6034 0000 0017. The card held nothing. Cut it up. Take the card away',
+    );
+  });
+
+  it('whose money is in doubt is put aside with its number, and not called done', () => {
+    const made = desk().on(lay(1), prepared(1), relayed(1, { kind: 'ended', end: { done: 'unknown' } }));
+    expect(made.screen.light).toBe('red');
+    expect(made.said).toContain('still being checked. Put it aside');
+    expect(made.said).toContain(UID);
+  });
+
   it('whose holder has a strange name moves no cursor with it', () => {
     const made = desk().on(lay(1), prepared(1), served(1, { ...SERVED, holder: 'Siti\u001b[2J\u0007 Aminah' }));
     expect(made.said).toContain('Siti [2J  Aminah');
