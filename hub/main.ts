@@ -1,4 +1,4 @@
-/** The hub's command line: `simpul-hub init | serve | sign | keys | cards | verify-claim | doctor`. */
+/** The hub's command line: `simpul-hub init | serve | sign | keys | cards | holds | verify-claim | doctor`. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { KIOSK_ROLES, type KioskRole } from '../protocol/enrolment.ts';
@@ -8,6 +8,7 @@ import { hubPaths, readConfig } from './config.ts';
 import { examine, freeBytes, spellFindings } from './doctor.ts';
 import { makeLog, realEdges } from './edges.ts';
 import { writeAtomic } from './files.ts';
+import { addHoldCommands } from './holdcommands.ts';
 import { initHub, writeHubCard } from './init.ts';
 import { addIssueCommands } from './issuecommands.ts';
 import { afterRotation, handOver, initKeys, masterPassphrase, rotateKeys, spellGrown, spellKeys } from './keys.ts';
@@ -319,7 +320,9 @@ function program(): Command {
     .description("answer a kiosk's enrolment request with a certificate, a number and its outlet")
     .argument('<request>', 'request file made by simpul-kiosk')
     .requiredOption('--outlet <id>', 'outlet where the kiosk stands')
-    .addOption(new Option('--role <role>', "what it is for: to sell, or to make members' cards").choices(KIOSK_ROLES))
+    .addOption(
+      new Option('--role <role>', "what it is for: to sell, to make members' cards, or cash").choices(KIOSK_ROLES),
+    )
     .option('--offline', 'it may hold the debit masters and read cards without the hub: only where a signal is missing')
     .option('--out <file>', 'write the grant there instead of to standard output')
     .option(...data)
@@ -333,6 +336,7 @@ function program(): Command {
     .option('--json', 'findings as JSON')
     .action(doctor);
   addIssueCommands(root, { say, fail });
+  addHoldCommands(root, { say, fail, now: Date.now });
   return root;
 }
 

@@ -10,6 +10,7 @@ import { type HubMetrics, makeMetrics, serveMetrics } from './metrics.ts';
 import { type Broker, openBroker } from './mqtt/broker.ts';
 import { makeRouter, type Operations } from './mqtt/router.ts';
 import { makeCardKey } from './operations/cardkey.ts';
+import { makeCash } from './operations/cash.ts';
 import { makeHello } from './operations/hello.ts';
 import { makePurchase } from './operations/purchase.ts';
 import { makeRelay } from './operations/relay.ts';
@@ -22,6 +23,7 @@ import type { Ledger } from './store/ledger.ts';
 import type { Registry } from './store/registry.ts';
 import { holdAlone } from './store/sqlite/alone.ts';
 import { openRegistry } from './store/sqlite/registry.ts';
+import { startSweeper } from './sweeper.ts';
 import { tagAddress } from './tagaddress.ts';
 import { tellCards } from './tellcards.ts';
 import { openVault, type Vault } from './vault.ts';
@@ -123,6 +125,7 @@ async function wire(deps: HubDeps, { config, tls, registry, ledger, vault, closi
     resolve: makeResolve(shared),
     cardkey: makeCardKey(shared),
     hello: makeHello(shared),
+    cash: makeCash(shared),
     relay: makeRelay({
       service: makeService({ ...shared, random, tagAddress: tagAddress(config.names) }),
       reload: makeReload({ ...shared, random }),
@@ -139,6 +142,7 @@ async function wire(deps: HubDeps, { config, tls, registry, ledger, vault, closi
   const goodbye = startBeacon({ ...deps, vault, retain: broker.retain }, SOFTWARE);
   closing.unshift(() => Promise.race([goodbye(), new Promise<void>((resolve) => deps.later(resolve, GOODBYE_MS))]));
   closing.unshift(watchRegistry(deps, { registry, ledger, broker }));
+  closing.unshift(startSweeper(deps, ledger));
   const page = config.metricsPort === undefined ? undefined : await serveMetrics(metrics, config.metricsPort);
   closing.unshift(() => page?.close());
   if (benchTcpPort !== undefined)

@@ -34,7 +34,8 @@ export const Town = Type.Object(
       Type.Object(
         {
           version: Type.Integer({ minimum: 1 }),
-          kind: Type.Literal('purchase'),
+          kind: Type.Union([Type.Literal('purchase'), Type.Literal('deposit'), Type.Literal('withdrawal')]),
+          direction: Type.Optional(Type.Union([Type.Literal('merchant'), Type.Literal('issuer')])),
           reach: Type.Union([Type.Literal('on-us'), Type.Literal('off-us')]),
           fixed: Amount,
           basisPoints: Type.Integer({ minimum: 0, maximum: 10_000 }),

@@ -47,8 +47,15 @@ export function needOutbox(dir: string): void {
   throw new OutboxFault(`${path} is missing, and with it the sale numbers that this kiosk has used: ${cure}`);
 }
 
-/** What a kiosk does all day. An issuing one sells nothing: its outbox stays empty. */
-const loops: Readonly<Record<KioskRole, (deps: RunDeps) => { stop(): void }>> = { stall: run, issuing: issue };
+/**
+ * What a kiosk does all day. An issuing one sells nothing: its outbox stays empty. A counter has no screens for cash
+ * yet and sells as a stall does.
+ */
+const loops: Readonly<Record<KioskRole, (deps: RunDeps) => { stop(): void }>> = {
+  stall: run,
+  issuing: issue,
+  counter: run,
+};
 
 export interface StartDeps {
   readonly dir: string;

@@ -12,6 +12,14 @@ export interface NoPinLimits {
 /** Defaults of the pilot, far below what Bank Indonesia allows an unregistered holder (Rp 2 million). */
 export const noPinLimits: NoPinLimits = { perTap: 500_000n, perDay: 1_000_000n, pauseSeconds: 60 };
 
+/** Cash over a counter, applied by kiosk and hub alike. */
+export const counterLimits = {
+  /** A larger deposit or withdrawal needs a second person's card, in rupiah. */
+  approvalAbove: 1_000_000n,
+  /** How long a withdrawal may wait for the member's PIN and word before it is void. */
+  holdSeconds: 180,
+} as const;
+
 /** A certificate whose beacon is older than this when first seen is expired for good (TRUTH section 3). */
 export const FRESH_SECONDS = 60;
 

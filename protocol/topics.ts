@@ -1,6 +1,7 @@
 /** THE table of topics: who speaks where, at which quality, what is said, and since which version. */
 import { type Static, Type } from 'typebox';
 import { CardKeyGrant, CardKeyRequest } from './cardkey.ts';
+import { CashAnswer, CashRequest } from './cash.ts';
 import { type MessageKind, message } from './envelope.ts';
 import { HelloAnswer, HelloRequest } from './hello.ts';
 import type { KioskName } from './ids.ts';
@@ -22,6 +23,7 @@ export const conversations = {
   resolve: { up: message(ResolveRequest), dn: message(ResolveAnswer), qos: 1, since: 1 },
   cardkey: { up: message(CardKeyRequest), dn: message(CardKeyGrant), qos: 1, since: 1 },
   hello: { up: message(HelloRequest), dn: message(HelloAnswer), qos: 1, since: 1 },
+  cash: { up: message(CashRequest), dn: message(CashAnswer), qos: 1, since: 1 },
   relay: { up: message(RelayRequest), dn: message(RelayAnswer), qos: 1, since: 1 },
 } as const;
 

@@ -21,6 +21,10 @@ export const accountKinds = {
   /** What this cooperative owes (positive) or is owed (negative) toward another; owner = the other's id. */
   position: { bound: 'free', refusal: 'debit-cap' },
   'fee-income': { bound: 'free', refusal: 'debit-cap' },
+  /** What this cooperative paid others for serving its members. */
+  'fee-expense': { bound: 'free', refusal: 'debit-cap' },
+  /** Cash that lies in a counter's drawer, a debit balance; owner = outlet id. */
+  drawer: { bound: 'debit', refusal: 'drawer-short' },
   /** Money at the bank that backs members' balances: a debit balance. */
   bank: { bound: 'debit', refusal: 'debit-cap' },
 } as const satisfies Record<string, KindRule>;

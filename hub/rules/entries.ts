@@ -11,13 +11,23 @@ export interface Leg {
 }
 
 /** What moved the money (TRUTH section 11, last line); later kinds of work add theirs. */
-export type Authority = 'card-certificate' | 'hub-relayed-session' | 'hub-session' | 'mirror' | 'rule' | 'two-officers';
+export type Authority =
+  | 'card-certificate'
+  | 'hub-relayed-session'
+  | 'hub-session'
+  | 'mirror'
+  | 'pin'
+  | 'rule'
+  | 'teller-card'
+  | 'two-officers';
 
 /** `reload-release` sends money on its way to a card's purse; `reload` proves that it came, `reload-void` that not. */
-export type EntryKind = 'opening' | 'purchase' | 'void' | CardMoneyKind;
+export type EntryKind = 'opening' | 'purchase' | 'void' | CardMoneyKind | CashKind | 'funding';
 export type ReloadKind = 'reload-release' | 'reload' | 'reload-void';
 /** Between a member's account and a card's purse; `drain` brings all that the purse held back to the account. */
 export type CardMoneyKind = ReloadKind | 'drain';
+/** Cash over a counter; a withdrawal is posted only as the end of a hold. */
+export type CashKind = 'deposit' | 'withdrawal';
 
 export interface FeeShare {
   readonly to: CooperativeId;
@@ -63,11 +73,38 @@ export interface CardMoneyFigures {
   readonly amount: bigint;
 }
 
+/** Cash over a counter, for a member of this cooperative or another. */
+export interface CashFigures {
+  /** The member's cooperative: it pays the fee. */
+  readonly issuer: CooperativeId;
+  readonly member: MemberId;
+  /** The counter's cooperative, and the counter. */
+  readonly acquirer: CooperativeId;
+  readonly outlet: OutletId;
+  readonly amount: bigint;
+  readonly fee: bigint;
+  /** Parts of the fee, one a cooperative; they sum to the fee. */
+  readonly shares: readonly FeeShare[];
+}
+
+/** Cash from the cooperative's bank account into a counter's drawer. */
+export interface FundingFigures {
+  readonly cooperative: CooperativeId;
+  readonly outlet: OutletId;
+  readonly amount: bigint;
+}
+
 /** What is to be posted. Its legs come from the table of postings and from nowhere else. */
 export type Instruction =
   | { readonly kind: 'opening'; readonly figures: OpeningFigures }
   | { readonly kind: 'purchase'; readonly figures: PurchaseFigures }
+  | CashInstruction
+  | { readonly kind: 'funding'; readonly figures: FundingFigures }
   | { readonly kind: CardMoneyKind; readonly figures: CardMoneyFigures };
+
+export type CashInstruction =
+  | { readonly kind: 'deposit'; readonly figures: CashFigures }
+  | { readonly kind: 'withdrawal'; readonly figures: CashFigures };
 
 /** Conditions judged in array order together with the entry; the bounds of accountKinds are always judged. */
 export type Guard =
@@ -83,6 +120,8 @@ export type Guard =
   | { readonly kind: 'room'; readonly account: Account; readonly amount: bigint; readonly max: bigint }
   /** Sales and loads of this card without PIN on this business date, this one included, stay within `max`. */
   | { readonly kind: 'day'; readonly card: CardUid; readonly amount: bigint; readonly max: bigint }
+  /** The counter's float does not fall below zero; with the approval it moves by `delta` (TRUTH section 7). */
+  | { readonly kind: 'float'; readonly outlet: OutletId; readonly delta: bigint }
   /** The sum of this cooperative's positions after the entry stays within its net debit cap. */
   | { readonly kind: 'cap'; readonly cooperative: CooperativeId; readonly max: bigint };
 

@@ -5,9 +5,12 @@ import type {
   Authority,
   CardMoneyFigures,
   CardMoneyKind,
+  CashFigures,
+  CashKind,
   Entry,
   EntryKind,
   FeeShare,
+  FundingFigures,
   Instruction,
   Leg,
   OpeningFigures,
@@ -23,6 +26,9 @@ interface Figures {
   readonly reload: CardMoneyFigures;
   readonly 'reload-void': CardMoneyFigures;
   readonly drain: CardMoneyFigures;
+  readonly deposit: CashFigures;
+  readonly withdrawal: CashFigures;
+  readonly funding: FundingFigures;
 }
 
 const memberOf = (cooperative: CooperativeId, owner: MemberId): Account => ({ cooperative, kind: 'member', owner });
@@ -36,6 +42,8 @@ export const transitOf = (cooperative: CooperativeId, owner: CardUid): Account =
   kind: 'in-transit',
   owner,
 });
+const expenseOf = (cooperative: CooperativeId): Account => ({ cooperative, kind: 'fee-expense', owner: '-' });
+const drawerOf = (cooperative: CooperativeId, owner: OutletId): Account => ({ cooperative, kind: 'drawer', owner });
 const bankOf = (cooperative: CooperativeId): Account => ({ cooperative, kind: 'bank', owner: '-' });
 const position = (books: CooperativeId, toward: CooperativeId): Account => ({
   cooperative: books,
@@ -71,7 +79,62 @@ const table: { readonly [Kind in EntryKind]: (figures: Figures[Kind]) => readonl
     debit(purseOf(issuer, card), amount),
     credit(memberOf(issuer, member), amount),
   ],
+  deposit: cashIn,
+  withdrawal: cashOut,
+  funding: ({ cooperative, outlet, amount }) => [
+    debit(drawerOf(cooperative, outlet), amount),
+    credit(bankOf(cooperative), amount),
+  ],
 };
+
+/** Books of counter, home and platform for cash over a counter: each as TRUTH has them, the fee paid by the home. */
+function overCounter({ issuer, member, acquirer, outlet, amount, fee, shares }: CashFigures) {
+  const away = issuer !== acquirer;
+  const [across, served] = away ? [amount, shareOf(shares, acquirer)] : [0n, 0n];
+  const [own, platform] = [shareOf(shares, issuer), shareOf(shares, PLATFORM)];
+  return {
+    drawer: drawerOf(acquirer, outlet),
+    account: memberOf(issuer, member),
+    /** The amount between the two cooperatives; nothing at the member's own. */
+    across,
+    atCounter: [debit(position(acquirer, issuer), served), credit(incomeOf(acquirer), served)],
+    atHome: [
+      debit(expenseOf(issuer), fee),
+      credit(incomeOf(issuer), own),
+      credit(position(issuer, acquirer), served),
+      credit(position(issuer, PLATFORM), platform),
+    ],
+    atPlatform: [debit(position(PLATFORM, issuer), platform), credit(incomeOf(PLATFORM), platform)],
+  };
+}
+
+function cashIn(cash: CashFigures): Leg[] {
+  const { issuer, acquirer, amount } = cash;
+  const { drawer, account, across, atCounter, atHome, atPlatform } = overCounter(cash);
+  return [
+    debit(drawer, amount),
+    credit(position(acquirer, issuer), across),
+    ...atCounter,
+    debit(position(issuer, acquirer), across),
+    credit(account, amount),
+    ...atHome,
+    ...atPlatform,
+  ];
+}
+
+function cashOut(cash: CashFigures): Leg[] {
+  const { issuer, acquirer, amount } = cash;
+  const { drawer, account, across, atCounter, atHome, atPlatform } = overCounter(cash);
+  return [
+    debit(account, amount),
+    credit(position(issuer, acquirer), across),
+    ...atHome,
+    debit(position(acquirer, issuer), across),
+    credit(drawer, amount),
+    ...atCounter,
+    ...atPlatform,
+  ];
+}
 
 function onUs({ issuer, member, outlet, amount, fee, shares }: PurchaseFigures): Leg[] {
   const platform = shareOf(shares, PLATFORM);
@@ -120,12 +183,26 @@ const cardMoneyAuthority: Readonly<Record<CardMoneyKind, Authority>> = {
   drain: 'card-certificate',
 };
 
+const cashAuthority: Readonly<Record<CashKind, Authority>> = { deposit: 'teller-card', withdrawal: 'pin' };
+
 /** Makes the entry that is asked for. @throws RangeError if its figures do not fit each other. */
 export function entryOf(instruction: Instruction): Entry {
   if (instruction.kind === 'opening') {
     const { kind, figures } = instruction;
     const payer = memberOf(figures.cooperative, figures.member);
     return { kind, authority: 'two-officers', legs: entered(kind, figures), payer, fee: 0n, shares: [] };
+  }
+  if (instruction.kind === 'funding') {
+    const { kind, figures } = instruction;
+    const payer = drawerOf(figures.cooperative, figures.outlet);
+    return { kind, authority: 'two-officers', legs: entered(kind, figures), payer, fee: 0n, shares: [] };
+  }
+  if (instruction.kind === 'deposit' || instruction.kind === 'withdrawal') {
+    const { kind, figures } = instruction;
+    mustFit(figures);
+    const { issuer, member, fee, shares } = figures;
+    const payer = memberOf(issuer, member);
+    return { kind, authority: cashAuthority[kind], legs: entered(kind, figures), payer, fee, shares };
   }
   if (instruction.kind !== 'purchase') {
     const { kind, figures } = instruction;

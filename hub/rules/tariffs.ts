@@ -9,6 +9,8 @@ export interface Tariff {
   /** Version named on receipts and signed for kiosks; never reused. */
   readonly version: number;
   readonly kind: EntryKind;
+  /** Who pays: the outlet where left out, or the member's cooperative. Members pay no fee yet (DESIGN section 9). */
+  readonly direction?: 'merchant' | 'issuer';
   /** Applies when issuer and acquirer are the same cooperative (`on-us`) or differ (`off-us`). */
   readonly reach: 'on-us' | 'off-us';
   /** In rupiah. */
@@ -45,7 +47,7 @@ export interface Quote {
  * Says what is wrong with a tariff, in words for the officer who typed it; null if it can price any payment.
  */
 export function tariffFault(tariff: Tariff): string | null {
-  const { version, fixed, basisPoints, min, max, shares, from } = tariff;
+  const { version, kind, direction = 'merchant', fixed, basisPoints, min, max, shares, from } = tariff;
   if (!Number.isSafeInteger(version) || version < 1) return 'the version must be a whole number from 1';
   if (!Number.isSafeInteger(basisPoints) || basisPoints < 0) return 'basis points must be a whole number, not negative';
   if (fixed < 0n || min < 0n) return 'the fixed part and the minimum must not be negative';
@@ -55,6 +57,10 @@ export function tariffFault(tariff: Tariff): string | null {
   }
   if (max > 0n && shares.every((share) => share.weight === 0)) return 'a fee needs at least one share with a weight';
   if (new Set(shares.map((share) => share.to)).size !== shares.length) return 'each role may have one share only';
+  // The postings of a kind take the fee from one pocket; a tariff that names another would never be what is booked.
+  if (kind === 'purchase' ? direction === 'issuer' : direction !== 'issuer') {
+    return `a ${kind} cannot be paid for by the ${direction}`;
+  }
   if (!/^\d{4}-\d{2}-\d{2}$/.test(from)) return 'the first date must read YYYY-MM-DD';
   return null;
 }

@@ -1,5 +1,6 @@
 /** The ledger's port: its verbs, and nothing of the engine below it. */
-import type { CardUid, CooperativeId } from '../../protocol/ids.ts';
+import type { HoldSlip } from '../../protocol/cash.ts';
+import type { CardUid, CooperativeId, OutletId } from '../../protocol/ids.ts';
 import type { Account } from '../rules/accounts.ts';
 import type { EntryKind, ReceiptFacts, Slot, Verdict } from '../rules/entries.ts';
 import type { CardStatus } from '../rules/lifecycle.ts';
@@ -8,7 +9,8 @@ import type { CardStatus } from '../rules/lifecycle.ts';
  * Names one decision for ever. Origins below 2^24 are kiosk numbers; origin 2^24 + kiosk number holds the voids of that
  * kiosk's sales under the same seq; 2^25 is the hub itself (opening balances). A kiosk's reloads have origins of their
  * own, so that closing an account sale never touches one (TRUTH section 1): 2^25 + kiosk number holds their releases,
- * 3 · 2^24 + kiosk number what became of each, under the same seq. Kiosk numbers start at 1.
+ * 3 · 2^24 + kiosk number what became of each, under the same seq. So have its cash deposits and withdrawals: 2^26 +
+ * kiosk number. Kiosk numbers start at 1.
  */
 export interface DecisionKey {
   readonly origin: number;
@@ -20,6 +22,7 @@ export const VOID_ORIGIN = 2 ** 24;
 export const HUB_ORIGIN = 2 ** 25;
 export const RELEASE_ORIGIN = 2 ** 25;
 export const RELOAD_ORIGIN = 3 * 2 ** 24;
+export const CASH_ORIGIN = 2 ** 26;
 
 /** Asks for one decision. */
 export interface PostRequest {
@@ -48,6 +51,29 @@ export type Posting =
     }
   /** The pair was decided for another body: nothing written but an alarm. */
   | { readonly kind: 'body-differs' };
+
+/** What is said of a hold: its decision, if it has ended. */
+export type HoldAnswer =
+  | Posting
+  /** JSON text of the HoldSlip: held or released, undecided. */
+  | { readonly kind: 'open'; readonly slip: string }
+  /** Nothing was ever held or decided under the key, and nothing is now. */
+  | { readonly kind: 'absent' };
+
+/** How a hold is to end. */
+export interface Settlement {
+  readonly key: DecisionKey;
+  readonly word: 'post' | 'void';
+  /** Hub time, milliseconds since 1970 UTC. */
+  readonly at: number;
+  /** Two officers after a count of the drawer, JSON text kept with the hold; null: the kiosk that holds. */
+  readonly officers: string | null;
+}
+
+/** A hold that has not ended. */
+export interface OpenHold extends HoldSlip {
+  readonly key: DecisionKey;
+}
 
 export interface Alarm {
   readonly at: number;
@@ -140,6 +166,31 @@ export interface Ledger {
    * decision stays (TRUTH section 1). Anything else is answered as it stands.
    */
   cancel(key: DecisionKey, at: number): Promise<Posting>;
+  /**
+   * Sets money aside for a withdrawal against every bound its posting will touch: funds, drawer, float, cap (TRUTH
+   * section 6). A refusal is a decision, as in `post`; an approval is none yet: the key stays open until the hold ends.
+   * @param until hub time from which a hold that was not released is void.
+   */
+  hold(request: PostRequest, until: number): Promise<HoldAnswer>;
+  /**
+   * Commits that cash may be handed out; from then on only `settle` ends the hold. One that is too old, or whose card
+   * no longer pays, ends void instead.
+   * @param claim what the kiosk said of the member, JSON text; kept with the hold.
+   */
+  release(key: DecisionKey, at: number, claim: string): Promise<HoldAnswer>;
+  /**
+   * Ends a hold, with its decision. A kiosk may post what is released and void what is held, or a key that nothing
+   * stands under; two officers may do either with any hold. Anything else is answered as it stands.
+   */
+  settle(settlement: Settlement): Promise<HoldAnswer>;
+  /** Makes every hold void that was not released in time; again and again with the same effect. */
+  expire(at: number): Promise<void>;
+  /** JSON text of the slip of an open hold, or null: asks, and decides nothing. */
+  openHold(key: DecisionKey): Promise<string | null>;
+  /** Every open hold, the oldest first. */
+  holds(): Promise<readonly OpenHold[]>;
+  /** What is left of a counter's float, in rupiah. */
+  float(outlet: OutletId): Promise<bigint>;
   putCard(card: LedgerCard): Promise<void>;
   alarm(alarm: Alarm): Promise<void>;
   alarms(limit: number): Promise<readonly Alarm[]>;

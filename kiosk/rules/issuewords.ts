@@ -103,4 +103,13 @@ export const refusalNexts = {
   'not-allowed': 'call',
   'nothing-to-issue': 'orders',
   'talk-lost': 'again',
+  'drawer-short': 'call',
+  'float-short': 'call',
+  'teller-unknown': 'call',
+  'approval-needed': 'call',
+  'hold-expired': 'call',
+  'pin-needed': 'call',
+  'hold-unknown': 'call',
+  'hold-unreleased': 'call',
+  'hold-released': 'call',
 } as const satisfies Record<Refusal, Next>;

@@ -129,7 +129,12 @@ export const connectPacket = (clientId: string, more: object = {}): Packet => ({
 });
 
 /** Dials, connects and subscribes as a good kiosk does. */
-export async function join(door: Door, kiosk: TestKiosk, more: object = {}, whenDone?: Finally): Promise<Wire> {
+export async function join(
+  door: Door,
+  kiosk: Pick<TestKiosk, 'name' | 'key' | 'grant'>,
+  more: object = {},
+  whenDone?: Finally,
+): Promise<Wire> {
   const wire = await dial(door, kiosk, { whenDone });
   wire.send(connectPacket(kiosk.name, more));
   const connack = await wire.find(({ cmd }) => cmd === 'connack');

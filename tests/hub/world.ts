@@ -11,7 +11,7 @@ import { type Edges, makeLog, realEdges } from '../../hub/edges.ts';
 import { initHub } from '../../hub/init.ts';
 import { type Hub, startHub } from '../../hub/serve.ts';
 import { type SignDeps, signRequest } from '../../hub/sign.ts';
-import type { EnrolmentGrant } from '../../protocol/enrolment.ts';
+import type { EnrolmentGrant, KioskRole } from '../../protocol/enrolment.ts';
 import { type EnrolmentRequest, witnessContext } from '../../protocol/enrolment.ts';
 import { makeSealingKeys, type SealingKeyPair, seal } from '../../protocol/sealed.ts';
 
@@ -37,7 +37,7 @@ export interface World {
   shift: number;
   /** Everything the hub logged, line by line. */
   readonly logged: string[];
-  enrol(name: string, outlet?: string): Promise<TestKiosk>;
+  enrol(name: string, outlet?: string, role?: KioskRole): Promise<TestKiosk>;
   /** Closes the hub and starts it again on the same directory. */
   restart(): Promise<void>;
 }
@@ -78,9 +78,9 @@ export async function makeRequest(name: string, hubKey: Uint8Array) {
 }
 
 /** Enrols a kiosk whose secrets stay in the test's hands. */
-export async function enrolAt(signing: SignDeps, name: string, outlet: string): Promise<TestKiosk> {
+export async function enrolAt(signing: SignDeps, name: string, outlet: string, role?: KioskRole): Promise<TestKiosk> {
   const { request, ...secrets } = await makeRequest(name, signing.vault.sealingKey);
-  const signed = await signRequest(signing, JSON.stringify(request), outlet);
+  const signed = await signRequest(signing, JSON.stringify(request), outlet, { role });
   if (!signed.ok) throw new Error(signed.error);
   return { name, grant: signed.grant, ...secrets };
 }
@@ -118,9 +118,9 @@ export async function openWorld(
     directory,
     shift: 0,
     logged,
-    async enrol(name, outlet = 'stall-12') {
+    async enrol(name, outlet = 'stall-12', role = 'stall') {
       const ca = readFileSync(paths.ca, 'utf8');
-      return enrolAt({ ...deps, vault: hub.vault, registry: hub.registry, ca }, name, outlet);
+      return enrolAt({ ...deps, vault: hub.vault, registry: hub.registry, ca }, name, outlet, role);
     },
     async restart() {
       await hub.close();

@@ -35,7 +35,29 @@ const queries = {
     LEFT JOIN entry sent ON sent.key = done.key - 281474976710656 AND sent.kind = 'reload-release'
     WHERE (done.kind = 'reload' OR done.kind = 'reload-void')
       AND (sent.id IS NULL OR sent.id > done.id OR sent.card IS NOT done.card OR sent.amount <> done.amount)`,
+  // A withdrawal is the end of a hold; what has ended is decided, what is open is not.
+  unheld: `SELECT entry.key FROM entry LEFT JOIN hold ON hold.key = entry.key
+    WHERE entry.kind = 'withdrawal' AND hold.state IS NOT 'posted'
+    UNION SELECT hold.key FROM hold LEFT JOIN entry ON entry.key = hold.key
+    WHERE (hold.state = 'held' OR hold.state = 'released') <> (entry.id IS NULL)
+      OR (hold.state = 'posted') <> (entry.kind IS 'withdrawal')
+      OR entry.amount <> json_extract(hold.instruction, '$.figures.amount')`,
+  // A float is part of the cash that lies in the drawer and is not set aside.
+  floats: `WITH waiting AS (
+      SELECT json_extract(instruction, '$.figures.outlet') AS outlet,
+        json_extract(instruction, '$.figures.amount') AS amount
+      FROM hold WHERE state = 'held' OR state = 'released')
+    SELECT outlet, value,
+      coalesce((SELECT -sum(balance) FROM account WHERE kind = 'drawer' AND owner = float.outlet), 0)
+      - coalesce((SELECT sum(amount) FROM waiting WHERE waiting.outlet = float.outlet), 0) AS free
+    FROM float`,
 } as const;
+
+interface FloatRow {
+  readonly outlet: string;
+  readonly value: bigint;
+  readonly free: bigint;
+}
 
 interface Sum {
   readonly id: bigint;
@@ -87,6 +109,8 @@ export function audit(db: Database.Database): TrialBalance {
     for (const sum of sums) {
       if (sum.sum !== sum.balance || sum.newest !== sum.head || outOfBound(sum)) broken.add(sum.id);
     }
+    const floats = db.prepare(queries.floats).safeIntegers().all() as FloatRow[];
+    const entries = [queries.uneven, queries.lost, queries.unreleased, queries.unheld];
     const relayed = db.prepare(queries.relayed).safeIntegers().all() as Relayed[];
     const unbound = relayed.filter((row) => !isBound(row)).map(({ key }) => key);
     const names = new Map(sums.map(({ id, cooperative, kind, owner }) => [id, `${cooperative}/${kind}/${owner}`]));
@@ -97,10 +121,11 @@ export function audit(db: Database.Database): TrialBalance {
       total: one(queries.total),
       cooperatives,
       brokenPairs: brokenPairs(sums),
-      brokenAccounts: [...broken].map((id) => names.get(id) ?? `account ${id} of no name`),
-      brokenEntries: [
-        ...new Set([...list(queries.uneven), ...list(queries.lost), ...list(queries.unreleased), ...unbound]),
-      ].map(String),
+      brokenAccounts: [
+        ...[...broken].map((id) => names.get(id) ?? `account ${id} of no name`),
+        ...floats.filter(({ value, free }) => value < 0n || value > free).map(({ outlet }) => `float of ${outlet}`),
+      ],
+      brokenEntries: [...new Set([...entries.flatMap(list), ...unbound])].map(String),
     };
   })();
 }

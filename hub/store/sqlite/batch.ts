@@ -1,7 +1,7 @@
 /** A batch on its way to the engine's thread and back, packed into one array of numbers and one of texts. */
 import { rupiah, toWire } from '../../../protocol/money.ts';
 import type { Account } from '../../rules/accounts.ts';
-import type { FeeShare, Guard, Instruction, PurchaseFigures, Slot, Verdict } from '../../rules/entries.ts';
+import type { CashFigures, FeeShare, Guard, Instruction, PurchaseFigures, Slot, Verdict } from '../../rules/entries.ts';
 import type { Posting, PostRequest } from '../ledger.ts';
 import type { Answer, Work } from './engine.ts';
 
@@ -16,9 +16,10 @@ export interface Batch {
   readonly bytes: Uint8Array;
 }
 
-const WORKS = ['post', 'cancel', 'card', 'alarm'] as const;
-const GUARDS = ['card-active', 'pause', 'day', 'cap', 'next', 'idle', 'room'] as const;
-const INSTRUCTIONS = ['opening', 'purchase', 'reload-release', 'reload', 'reload-void', 'drain'] as const;
+const WORKS = ['post', 'cancel', 'card', 'alarm', 'hold', 'release', 'settle', 'expire'] as const;
+const GUARDS = ['card-active', 'pause', 'day', 'cap', 'next', 'idle', 'room', 'float'] as const;
+const CASH = ['deposit', 'withdrawal', 'funding'] as const;
+const INSTRUCTIONS = ['opening', 'purchase', 'reload-release', 'reload', 'reload-void', 'drain', ...CASH] as const;
 const NOTHING = -1;
 
 /** Writes works one after another. */
@@ -38,6 +39,14 @@ export class Packer {
     try {
       this.#num(WORKS.indexOf(work.do));
       if (work.do === 'post') this.#post(work.request);
+      else if (work.do === 'hold') {
+        this.#post(work.request);
+        this.#num(work.until);
+      } else if (work.do === 'release') this.#num(work.key.origin, work.key.seq, work.at, this.#text(work.claim));
+      else if (work.do === 'settle') {
+        const { key, at, word, officers } = work.settlement;
+        this.#num(key.origin, key.seq, at, this.#text(word), this.#text(officers));
+      } else if (work.do === 'expire') this.#num(work.at);
       else if (work.do === 'cancel') this.#num(work.key.origin, work.key.seq, work.at);
       else if (work.do === 'card') {
         const { uid, status, keyVersion, tmc } = work.card;
@@ -97,16 +106,33 @@ export class Packer {
 
   #instruction(instruction: Instruction): void {
     const { kind, figures } = instruction;
-    this.#num(INSTRUCTIONS.indexOf(kind), this.#text(figures.member), toWire(figures.amount));
+    this.#num(
+      INSTRUCTIONS.indexOf(kind),
+      this.#text('member' in figures ? figures.member : null),
+      toWire(figures.amount),
+    );
     if (instruction.kind === 'opening') {
       this.#num(this.#text(instruction.figures.cooperative));
+      return;
+    }
+    if (instruction.kind === 'funding') {
+      this.#num(this.#text(instruction.figures.cooperative), this.#text(instruction.figures.outlet));
+      return;
+    }
+    if (instruction.kind === 'deposit' || instruction.kind === 'withdrawal') {
+      this.#priced(instruction.figures);
       return;
     }
     if (instruction.kind !== 'purchase') {
       this.#num(this.#text(instruction.figures.issuer), this.#text(instruction.figures.card));
       return;
     }
-    const { issuer, acquirer, outlet, fee, shares, authority } = instruction.figures;
+    this.#priced(instruction.figures);
+  }
+
+  #priced(figures: CashFigures | PurchaseFigures): void {
+    const { issuer, acquirer, outlet, fee, shares } = figures;
+    const authority = 'authority' in figures ? figures.authority : undefined;
     this.#num(this.#text(issuer), this.#text(acquirer), this.#text(outlet), this.#text(authority ?? null));
     this.#num(toWire(fee), shares.length);
     for (const { to, amount } of shares) this.#num(this.#text(to), toWire(amount));
@@ -123,6 +149,7 @@ export class Packer {
     else if (guard.kind === 'day') this.#num(this.#text(guard.card), toWire(guard.amount), toWire(guard.max));
     else if (guard.kind === 'next') this.#num(this.#text(guard.card), guard.keyVersion, guard.tmc);
     else if (guard.kind === 'idle') this.#account(guard.account);
+    else if (guard.kind === 'float') this.#num(this.#text(guard.outlet), toWire(guard.delta));
     else if (guard.kind === 'room') {
       this.#account(guard.account);
       this.#num(toWire(guard.amount), toWire(guard.max));
@@ -143,6 +170,9 @@ class Reader {
   work(): Work {
     const kind = WORKS[this.#num()];
     if (kind === 'post') return { do: kind, request: this.#request() };
+    if (kind === 'hold') return { do: kind, request: this.#request(), until: this.#num() };
+    if (kind === 'expire') return { do: kind, at: this.#num() };
+    if (kind === 'release' || kind === 'settle') return this.#step(kind);
     if (kind === 'cancel') return { do: kind, key: { origin: this.#num(), seq: this.#num() }, at: this.#num() };
     if (kind === 'card') {
       const [uid, status] = [this.#text(), this.#text()];
@@ -150,6 +180,13 @@ class Reader {
     }
     const at = this.#num();
     return { do: 'alarm', alarm: { at, kind: this.#text(), kiosk: this.#text(), detail: this.#text() } };
+  }
+
+  #step(kind: 'release' | 'settle'): Work {
+    const key = { origin: this.#num(), seq: this.#num() };
+    const at = this.#num();
+    if (kind === 'release') return { do: kind, key, at, claim: this.#text() };
+    return { do: kind, settlement: { key, at, word: this.#text(), officers: this.#text() } };
   }
 
   // Only the packer writes batches: a hole in the numbers would be a bug, and shows as NaN at the engine's first check.
@@ -213,7 +250,10 @@ class Reader {
   #instruction(kind: Instruction['kind']): Instruction {
     const [member, amount] = [this.#text(), this.#money()];
     if (kind === 'opening') return { kind, figures: { member, amount, cooperative: this.#text() } };
-    if (kind !== 'purchase') {
+    if (kind === 'funding') {
+      return { kind, figures: { cooperative: this.#text(), outlet: this.#text(), amount } };
+    }
+    if (kind !== 'purchase' && kind !== 'deposit' && kind !== 'withdrawal') {
       const issuer = this.#text();
       return { kind, figures: { issuer, member, card: this.#text(), amount } };
     }
@@ -222,7 +262,7 @@ class Reader {
     const fee = this.#money();
     const shares = this.#list((): FeeShare => ({ to: this.#text(), amount: this.#money() }));
     const figures = { issuer, member, acquirer, outlet, amount, fee, shares };
-    return { kind, figures: authority ? { ...figures, authority } : figures };
+    return kind === 'purchase' && authority ? { kind, figures: { ...figures, authority } } : { kind, figures };
   }
 
   #guard(): Guard {
@@ -231,6 +271,7 @@ class Reader {
     if (kind === 'pause') return { kind, card: this.#text(), kiosk: this.#num(), seconds: this.#num() };
     if (kind === 'day') return { kind, card: this.#text(), amount: this.#money(), max: this.#money() };
     if (kind === 'next') return { kind, card: this.#text(), keyVersion: this.#num(), tmc: this.#num() };
+    if (kind === 'float') return { kind, outlet: this.#text(), delta: this.#money() };
     if (kind === 'idle') return { kind, account: this.#account() };
     if (kind === 'room') return { kind, account: this.#account(), amount: this.#money(), max: this.#money() };
     return { kind: 'card-active', card: this.#text() };
@@ -252,18 +293,21 @@ export interface Answers {
 const DONE = 0;
 const BODY_DIFFERS = 1;
 const FAULT = 2;
+const ABSENT = 3;
 const DECIDED = 4;
+const OPEN = 8;
 const DUPLICATE = 1;
 const VOIDED = 2;
 
 const codeOf = (answer: Answer): number => {
   if (answer.kind === 'decided') return DECIDED | (answer.duplicate ? DUPLICATE : 0) | (answer.voided ? VOIDED : 0);
-  return { done: DONE, 'body-differs': BODY_DIFFERS, fault: FAULT }[answer.kind];
+  return { done: DONE, 'body-differs': BODY_DIFFERS, fault: FAULT, absent: ABSENT, open: OPEN }[answer.kind];
 };
 
 export function packAnswers(answers: readonly Answer[]): Answers {
   const texts = answers.map((answer) => {
     if (answer.kind === 'decided') return answer.receipt;
+    if (answer.kind === 'open') return answer.slip;
     return answer.kind === 'fault' ? answer.message : '';
   });
   return { codes: Uint8Array.from(answers, codeOf), texts };
@@ -275,6 +319,8 @@ export function answerAt({ codes, texts }: Answers, index: number): Answer {
   if (code === undefined || text === undefined) return { kind: 'fault', message: 'the engine gave no answer' };
   if (code === DONE) return { kind: 'done' };
   if (code === BODY_DIFFERS) return { kind: 'body-differs' };
+  if (code === ABSENT) return { kind: 'absent' };
+  if (code === OPEN) return { kind: 'open', slip: text };
   if (code === FAULT) return { kind: 'fault', message: text };
   const decided: Posting = {
     kind: 'decided',

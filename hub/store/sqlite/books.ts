@@ -2,7 +2,7 @@
 import type Database from 'better-sqlite3';
 import type { CooperativeId } from '../../../protocol/ids.ts';
 import type { Refusal } from '../../../protocol/refusals.ts';
-import { type Account, type AccountKind, accountKinds } from '../../rules/accounts.ts';
+import { type Account, type AccountKind, accountKinds, accountName } from '../../rules/accounts.ts';
 import type { Leg } from '../../rules/entries.ts';
 
 /** An account as the ledger holds it. */
@@ -12,6 +12,8 @@ export interface Held {
   id: number;
   balance: bigint;
   head: number;
+  /** What open holds may still move toward its bound: below zero where it must not fall, above where not rise. */
+  pending: bigint;
   /** Sum of the legs being judged. */
   change: bigint;
   changed: boolean;
@@ -43,15 +45,18 @@ export interface Books {
   readonly resolve: (legs: readonly Leg[]) => readonly Held[];
   /** Why the legs cannot be posted as one entry, or null. Changes nothing. */
   readonly refusal: (accounts: readonly Held[], legs: readonly Leg[]) => Refusal | null;
-  /** The sum of a cooperative's positions with these legs. */
+  /** The sum of a cooperative's positions with these legs, and with those of all open holds that make it rise. */
   readonly positionAfter: (cooperative: CooperativeId, legs: readonly Leg[]) => bigint;
+  /** Sets the legs of a hold aside, or gives them free again, in every bound they touch. */
+  readonly reserve: (legs: readonly Leg[]) => void;
+  readonly unreserve: (legs: readonly Leg[]) => void;
   /** Moves an account by the leg of this id. */
   readonly post: (held: Held, amount: bigint, id: number) => void;
   /** Balance and newest leg of an account, without keeping it in memory. */
   readonly peek: (account: Account) => Readonly<Pick<Held, 'id' | 'balance' | 'head'>>;
   /** Writes every account touched since the last flush, once. */
   readonly flush: () => void;
-  /** Forgets what a rolled-back batch left in memory. */
+  /** Forgets what a rolled-back batch left in memory, and all that was set aside. */
   readonly reload: () => void;
 }
 
@@ -63,7 +68,7 @@ function refusal(accounts: readonly Held[], legs: readonly Leg[]): Refusal | nul
   let found: Refusal | null = null;
   for (const one of accounts) {
     const { kind } = one.account;
-    if (found === null && !keeps(kind, one.balance + one.change)) found = accountKinds[kind].refusal;
+    if (found === null && !keeps(kind, one.balance + one.pending + one.change)) found = accountKinds[kind].refusal;
   }
   for (const one of accounts) one.change = 0n;
   return found;
@@ -86,13 +91,61 @@ function statements(db: Database.Database) {
 
 type Statements = ReturnType<typeof statements>;
 
-function read({ find }: Statements, account: Account): Held {
+/** The part of a movement that uses up the room to an account's bound. */
+function towardBound(kind: AccountKind, amount: bigint): bigint {
+  const { bound } = accountKinds[kind];
+  if (bound === 'free') return 0n;
+  return (bound === 'credit' ? amount < 0n : amount > 0n) ? amount : 0n;
+}
+
+/** What open holds wait for: by account, and the rise of each cooperative's positions. */
+class Pending {
+  readonly #accounts = new Map<string, bigint>();
+  readonly #positions = new Map<CooperativeId, bigint>();
+
+  of(account: Account): bigint {
+    return this.#accounts.size === 0 ? 0n : (this.#accounts.get(accountName(account)) ?? 0n);
+  }
+
+  rise(cooperative: CooperativeId): bigint {
+    return this.#positions.get(cooperative) ?? 0n;
+  }
+
+  /** Adds the legs of a hold (`sign` 1) or takes them out (-1). */
+  add(legs: readonly Leg[], sign: 1n | -1n): void {
+    const moved = new Map<string, { readonly kind: AccountKind; amount: bigint }>();
+    const risen = new Map<CooperativeId, bigint>();
+    for (const { account, amount } of legs) {
+      const { cooperative, kind } = account;
+      const name = accountName(account);
+      moved.set(name, { kind, amount: amount + (moved.get(name)?.amount ?? 0n) });
+      if (kind === 'position') risen.set(cooperative, amount + (risen.get(cooperative) ?? 0n));
+    }
+    for (const [name, { kind, amount }] of moved) put(this.#accounts, name, sign * towardBound(kind, amount));
+    // A fall is no room for others: the hold may end void.
+    for (const [cooperative, amount] of risen) put(this.#positions, cooperative, amount > 0n ? sign * amount : 0n);
+  }
+
+  clear(): void {
+    this.#accounts.clear();
+    this.#positions.clear();
+  }
+}
+
+function put<Key>(sums: Map<Key, bigint>, key: Key, change: bigint): void {
+  const sum = (sums.get(key) ?? 0n) + change;
+  if (sum === 0n) sums.delete(key);
+  else sums.set(key, sum);
+}
+
+function read({ find }: Statements, pending: Pending, account: Account): Held {
   const row = find.get(account.cooperative, account.kind, account.owner) as AccountRow | undefined;
   return {
     account,
     id: Number(row?.id ?? 0n),
     balance: row?.balance ?? 0n,
     head: Number(row?.head ?? 0n),
+    pending: pending.of(account),
     change: 0n,
     changed: false,
     stored: row !== undefined,
@@ -136,12 +189,14 @@ export function openBooks(db: Database.Database): Books {
   const sql = statements(db);
   const held = new Shelf();
   const changed: Held[] = [];
+  const pending = new Pending();
   let positions = new Map<string, bigint>();
   let lastId = 0;
 
   function reload(): void {
     held.clear();
     changed.length = 0;
+    pending.clear();
     positions = new Map(sql.sums.all() as [string, bigint][]);
     lastId = sql.last.get() as number;
   }
@@ -149,17 +204,25 @@ export function openBooks(db: Database.Database): Books {
   function get(account: Account): Held {
     const known = held.find(account);
     if (known !== undefined) return known;
-    const found = read(sql, account);
+    const found = read(sql, pending, account);
     held.add(found);
     return found;
   }
 
   function positionAfter(cooperative: CooperativeId, legs: readonly Leg[]): bigint {
-    let sum = positions.get(cooperative) ?? 0n;
+    let sum = (positions.get(cooperative) ?? 0n) + pending.rise(cooperative);
     for (const { account, amount } of legs) {
       if (account.kind === 'position' && account.cooperative === cooperative) sum += amount;
     }
     return sum;
+  }
+
+  function setAside(legs: readonly Leg[], sign: 1n | -1n): void {
+    pending.add(legs, sign);
+    for (const { account } of legs) {
+      const known = held.find(account);
+      if (known !== undefined) known.pending = pending.of(account);
+    }
   }
 
   function post(one: Held, amount: bigint, id: number): void {
@@ -188,8 +251,10 @@ export function openBooks(db: Database.Database): Books {
     resolve: (legs) => legs.map((leg) => get(leg.account)),
     refusal,
     positionAfter,
+    reserve: (legs) => setAside(legs, 1n),
+    unreserve: (legs) => setAside(legs, -1n),
     post,
-    peek: (account) => held.find(account) ?? read(sql, account),
+    peek: (account) => held.find(account) ?? read(sql, pending, account),
     flush,
     reload,
   };

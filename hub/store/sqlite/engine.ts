@@ -1,24 +1,42 @@
 /** Engine: makes each batch of requests one durable commit. Synchronous; it must be the file's only writer. */
 import Database from 'better-sqlite3';
+import type { OutletId } from '../../../protocol/ids.ts';
 import { makeAllowance } from '../../allowance.ts';
 import type { Account } from '../../rules/accounts.ts';
 import type { EntryKind, Leg } from '../../rules/entries.ts';
-import type { Alarm, DecisionKey, LedgerCard, Line, OpenReload, Posting, PostRequest, Standing } from '../ledger.ts';
+import type {
+  Alarm,
+  DecisionKey,
+  HoldAnswer,
+  LedgerCard,
+  Line,
+  OpenHold,
+  OpenReload,
+  PostRequest,
+  Settlement,
+  Standing,
+} from '../ledger.ts';
 import { type Books, openBooks } from './books.ts';
 import { openCards } from './cards.ts';
 import { openDatabase } from './database.ts';
 import { keyNumber, keyOf, openDecisions } from './decisions.ts';
+import { type Floats, type Holds, openFloats, openHolds, slipOf } from './holds.ts';
 import { type Desk, judgeCancel, judgePost } from './judge.ts';
+import { expireHolds, judgeHold, judgeRelease, judgeSettle } from './judgehold.ts';
 
 /** One thing to write. */
 export type Work =
   | { readonly do: 'post'; readonly request: PostRequest }
   | { readonly do: 'cancel'; readonly key: DecisionKey; readonly at: number }
+  | { readonly do: 'hold'; readonly request: PostRequest; readonly until: number }
+  | { readonly do: 'release'; readonly key: DecisionKey; readonly at: number; readonly claim: string }
+  | { readonly do: 'settle'; readonly settlement: Settlement }
+  | { readonly do: 'expire'; readonly at: number }
   | { readonly do: 'card'; readonly card: LedgerCard }
   | { readonly do: 'alarm'; readonly alarm: Alarm };
 
 export type Answer =
-  | Posting
+  | HoldAnswer
   | { readonly kind: 'done' }
   /** This one was not written, through a fault of the hub; nothing is known about the request from it. */
   | { readonly kind: 'fault'; readonly message: string };
@@ -34,6 +52,9 @@ export interface Engine {
   readonly alarms: (limit: number) => readonly Alarm[];
   readonly standing: (key: DecisionKey) => Standing | null;
   readonly openReloads: () => readonly OpenReload[];
+  readonly openHold: (key: DecisionKey) => string | null;
+  readonly holds: () => readonly OpenHold[];
+  readonly float: (outlet: OutletId) => bigint;
   /**
    * Moves the write-ahead log into the file once it has grown; to be called between batches, after the answers
    * left.
@@ -137,9 +158,10 @@ function frame(db: Database.Database) {
 type Frame = ReturnType<typeof frame>;
 
 const timeOf = (work: Work | undefined): number => {
-  if (work?.do === 'post') return work.request.at;
-  if (work?.do === 'alarm') return work.alarm.at;
-  return work?.do === 'cancel' ? work.at : 0;
+  if (work === undefined || work.do === 'card') return 0;
+  if (work.do === 'post' || work.do === 'hold') return work.request.at;
+  if (work.do === 'alarm') return work.alarm.at;
+  return work.do === 'settle' ? work.settlement.at : work.at;
 };
 
 /** Walks an account's chain from `after`, or from its head; the newest line first. */
@@ -163,6 +185,31 @@ function chainOf(books: Books, line: Frame['line'], account: Account, after: num
   return found;
 }
 
+/** Does one thing of a batch. */
+function perform(desk: Desk, work: Work, writeAlarm: (alarm: Alarm) => void): Answer {
+  if (work.do === 'post') return judgePost(desk, work.request);
+  if (work.do === 'cancel') return judgeCancel(desk, work.key, work.at);
+  if (work.do === 'hold') return judgeHold(desk, work.request, work.until);
+  if (work.do === 'release') return judgeRelease(desk, work.key, work.at, work.claim);
+  if (work.do === 'settle') return judgeSettle(desk, work.settlement);
+  if (work.do === 'expire') expireHolds(desk, work.at);
+  else if (work.do === 'card') desk.cards.put(work.card);
+  else writeAlarm(work.alarm);
+  return { kind: 'done' };
+}
+
+/** What may be asked of holds and floats. */
+function questions(holds: Holds, floats: Floats): Pick<Engine, 'openHold' | 'holds' | 'float'> {
+  return {
+    openHold: (key) => {
+      const hold = holds.find(keyNumber(key));
+      return hold && JSON.stringify(slipOf(hold));
+    },
+    holds: () => holds.open().map((hold) => ({ ...slipOf(hold), key: keyOf(hold.key) })),
+    float: floats.of,
+  };
+}
+
 export interface EngineOptions {
   readonly path: string;
   /** Pages in the write-ahead log from which `tidy` moves them into the file. */
@@ -179,6 +226,8 @@ export function openEngine({ path, walPages = WAL_PAGES }: EngineOptions): Engin
   const books = openBooks(db);
   const cards = openCards(db);
   const decisions = openDecisions(db);
+  const holds = openHolds(db, books);
+  const floats = openFloats(db);
   const version = sql.version.get();
   let tidyAt = walPages;
   let mayWrite = makeAllowance();
@@ -199,14 +248,6 @@ export function openEngine({ path, walPages = WAL_PAGES }: EngineOptions): Engin
     return 1;
   }
 
-  function perform(desk: Desk, work: Work): Answer {
-    if (work.do === 'post') return judgePost(desk, work.request);
-    if (work.do === 'cancel') return judgeCancel(desk, work.key, work.at);
-    if (work.do === 'card') cards.put(work.card);
-    else writeAlarm(work.alarm);
-    return { kind: 'done' };
-  }
-
   function transact(batch: readonly Work[]): readonly Answer[] {
     sql.begin.run();
     // What is judged in memory holds only while nobody else writes.
@@ -215,6 +256,8 @@ export function openEngine({ path, walPages = WAL_PAGES }: EngineOptions): Engin
       books,
       cards,
       decisions,
+      holds,
+      floats,
       window: openWindow(timeOf(batch.find((work) => timeOf(work) > 0))),
       // A kiosk can repeat what raises one without end and without using up its sequence numbers.
       alarm: (alarm) => void (mayWrite(alarm) && writeAlarm(alarm)),
@@ -224,7 +267,7 @@ export function openEngine({ path, walPages = WAL_PAGES }: EngineOptions): Engin
         return rows.map(({ amount, ...account }): Leg => ({ account, amount }));
       },
     };
-    const answers = batch.map((work) => perform(desk, work));
+    const answers = batch.map((work) => perform(desk, work, writeAlarm));
     flush();
     sql.commit.run();
     return answers;
@@ -235,9 +278,7 @@ export function openEngine({ path, walPages = WAL_PAGES }: EngineOptions): Engin
       return transact(batch);
     } catch (error) {
       if (db.inTransaction) db.exec('ROLLBACK');
-      books.reload();
-      cards.reload();
-      decisions.reload();
+      for (const part of [books, cards, decisions, holds, floats]) part.reload();
       mayWrite = makeAllowance();
       if (!isolated(error)) throw error;
       if (batch.length > 1) return batch.flatMap((work) => apply([work]));
@@ -266,6 +307,7 @@ export function openEngine({ path, walPages = WAL_PAGES }: EngineOptions): Engin
       (sql.openReloads.all() as OpenRow[]).map((row) =>
         openReload(row, sql.filled.all(row.id, row.owner) as OpenReload['filled']),
       ),
+    ...questions(holds, floats),
     tidy,
     close: () => db.close(),
   };

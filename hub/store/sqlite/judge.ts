@@ -20,12 +20,15 @@ import {
 import type { Books, Held } from './books.ts';
 import { type Cards, judgeCard } from './cards.ts';
 import { type Decision, type Decisions, keyNumber, keyOf } from './decisions.ts';
+import type { Floats, Holds } from './holds.ts';
 
 /** What a judge has on the desk during one batch. */
 export interface Desk {
   readonly books: Books;
   readonly cards: Cards;
   readonly decisions: Decisions;
+  readonly holds: Holds;
+  readonly floats: Floats;
   /** The open settlement window. */
   readonly window: number;
   readonly alarm: (alarm: Alarm) => void;
@@ -33,14 +36,14 @@ export interface Desk {
   readonly legsOf: (decision: Decision) => readonly Leg[];
 }
 
-type Refused = { readonly refuse: Refusal; readonly outcome: Exclude<Outcome, 'approved'> };
-type Judged =
+export type Refused = { readonly refuse: Refusal; readonly outcome: Exclude<Outcome, 'approved'> };
+export type Judged =
   | Refused
   | { readonly approve: Entry; readonly accounts: readonly Held[]; readonly guards: readonly Guard[] };
 
-const declined = (refuse: Refusal): Refused => ({ refuse, outcome: 'declined' });
+export const declined = (refuse: Refusal): Refused => ({ refuse, outcome: 'declined' });
 
-function alarm(desk: Desk, at: number, key: DecisionKey, kind: string, detail: string): void {
+export function alarm(desk: Desk, at: number, key: DecisionKey, kind: string, detail: string): void {
   desk.alarm({ at, kind, kiosk: String(key.origin), detail: `${key.origin}/${key.seq}: ${detail}` });
 }
 
@@ -75,6 +78,8 @@ function guardRefusal(desk: Desk, guards: readonly Guard[], legs: readonly Leg[]
       if (desk.books.positionAfter(guard.cooperative, legs) > guard.max) return 'debit-cap';
     } else if (guard.kind === 'idle') {
       if (desk.books.peek(guard.account).balance !== 0n) return 'reload-open';
+    } else if (guard.kind === 'float') {
+      if (guard.delta < 0n && desk.floats.of(guard.outlet) + guard.delta < 0n) return 'float-short';
     } else if (guard.kind === 'room') {
       if (desk.books.peek(guard.account).balance + guard.amount > guard.max) return 'purse-full';
     } else {
@@ -85,10 +90,10 @@ function guardRefusal(desk: Desk, guards: readonly Guard[], legs: readonly Leg[]
   return null;
 }
 
-type Drafted = Refused | { readonly entry: Entry; readonly guards: readonly Guard[] };
+export type Drafted = Refused | { readonly entry: Entry; readonly guards: readonly Guard[] };
 
 /** Makes the entry that a verdict asks for. @throws RangeError if it cannot be meant: a bug of the caller or rules. */
-function draft({ key, verdict }: PostRequest): Drafted {
+export function draft({ key, verdict }: PostRequest): Drafted {
   if ('refuse' in verdict) return verdict;
   const entry = entryOf(verdict.approve);
   const fault = imbalance(entry.legs);
@@ -105,7 +110,7 @@ function releaseOf(desk: Desk, { origin, seq }: DecisionKey, facts: ReceiptFacts
 }
 
 /** The word on a request no decision stands for yet. A taken slot outweighs any verdict: the tap belongs to another. */
-function judge(desk: Desk, request: PostRequest, drafted: Drafted, date: string): Judged {
+export function judge(desk: Desk, request: PostRequest, drafted: Drafted, date: string): Judged {
   let slotRefusal = fillSlot(desk, request);
   if (endsReload(request.verdict)) {
     // But money that was never sent.
@@ -149,7 +154,7 @@ interface Recorded {
 }
 
 /** Writes the decision down, with its entry if it was approved. */
-function record(desk: Desk, judged: Judged, recorded: Recorded): Decision {
+export function record(desk: Desk, judged: Judged, recorded: Recorded): Decision {
   const { key, hash, at, date, facts, slot, evidence, counted } = recorded;
   const id = desk.decisions.nextId();
   const approved = 'approve' in judged ? judged : null;
@@ -191,17 +196,26 @@ const voidKey = ({ origin, seq }: DecisionKey): DecisionKey => ({ origin: VOID_O
 const isSale = (decision: Decision) => decision.kind === 'purchase' && keyOf(decision.key).origin < VOID_ORIGIN;
 
 /** The answer of a decision that stands. */
-function answer(desk: Desk, decision: Decision, duplicate: boolean): Posting {
+export function answer(desk: Desk, decision: Decision, duplicate: boolean): Posting {
   const voided = duplicate && isSale(decision) && desk.decisions.find(keyNumber(voidKey(keyOf(decision.key)))) !== null;
   return { kind: 'decided', receipt: decision.receipt, duplicate, voided };
 }
 
+export function bodyDiffers(desk: Desk, key: DecisionKey, at: number): Posting {
+  alarm(desk, at, key, 'body-differs', 'the same request came with another body; nobody was paid');
+  return { kind: 'body-differs' };
+}
+
+/** An approval moves the floats that its guards name. */
+export function moveFloats(desk: Desk, guards: readonly Guard[]): void {
+  for (const guard of guards) if (guard.kind === 'float') desk.floats.move(guard.outlet, guard.delta);
+}
+
 /** Answers a request whose key was decided before (TRUTH section 1). */
-function repeat(desk: Desk, known: Decision, request: PostRequest): Posting {
+export function repeat(desk: Desk, known: Decision, request: PostRequest): Posting {
   const { hash, slot, at, key, evidence } = request;
   if (hash !== '' && known.hash !== '' && hash !== known.hash) {
-    alarm(desk, at, key, 'body-differs', 'the same request came with another body; nobody was paid');
-    return { kind: 'body-differs' };
+    return bodyDiffers(desk, key, at);
   }
   if (hash !== '' && known.hash === '' && known.outcome === 'cancelled') {
     // The request comes after its cancel: the tap did happen, so its slot is filled and the body known from now on.
@@ -232,7 +246,9 @@ export function judgePost(desk: Desk, request: PostRequest): Posting {
   const { key, hash, at, facts, slot, evidence } = request;
   const known = desk.decisions.find(keyNumber(key));
   if (known !== null) return repeat(desk, known, request);
+  if (desk.holds.find(keyNumber(key)) !== null) return bodyDiffers(desk, key, at);
   const drafted = draft(request);
+  if ('entry' in drafted && drafted.entry.kind === 'withdrawal') throw new RangeError('a withdrawal begins as a hold');
   const date = businessDate(at);
   const judged = judge(desk, request, drafted, date);
   let counted = 0n;
@@ -241,6 +257,7 @@ export function judgePost(desk: Desk, request: PostRequest): Posting {
     for (const guard of judged.guards) if ('card' in guard) cards.add(guard.card);
     for (const uid of cards) counted += desk.cards.count(uid, judged.guards, at, date);
     if (judged.approve.kind === 'reload-void') takeBack(desk, request);
+    moveFloats(desk, judged.guards);
   }
   return answer(desk, record(desk, judged, { key, hash, at, date, facts, slot, evidence, counted }), false);
 }

@@ -1,12 +1,15 @@
 /** The ledger over the SQLite engine in its worker: what queues there while one commit runs is the next batch. */
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
+import type { OutletId } from '../../../protocol/ids.ts';
 import type { Account } from '../../rules/accounts.ts';
 import {
   type Alarm,
   type DecisionKey,
+  type HoldAnswer,
   type Ledger,
   LedgerFault,
   type Line,
+  type OpenHold,
   type OpenReload,
   type Posting,
   type Standing,
@@ -29,6 +32,9 @@ export type Call =
   | { readonly id: number; readonly do: 'alarms'; readonly limit: number }
   | { readonly id: number; readonly do: 'standing'; readonly key: DecisionKey }
   | { readonly id: number; readonly do: 'openReloads' }
+  | { readonly id: number; readonly do: 'holds' }
+  | { readonly id: number; readonly do: 'openHold'; readonly key: DecisionKey }
+  | { readonly id: number; readonly do: 'float'; readonly outlet: OutletId }
   | { readonly id: number; readonly do: 'close' };
 
 type Asked<C> = C extends Call ? Omit<C, 'id'> : never;
@@ -187,10 +193,16 @@ function give({ read, resolve, reject }: Asker, answer: Answer): void {
   }
 }
 
-function posting(answer: Answer): Posting {
+function holding(answer: Answer): HoldAnswer {
   if (answer.kind === 'fault') throw new LedgerFault(answer.message);
   if (answer.kind === 'done') throw new Error('a decision was answered as done');
   return answer;
+}
+
+function posting(answer: Answer): Posting {
+  const found = holding(answer);
+  if (found.kind === 'open' || found.kind === 'absent') throw new Error(`a post was answered as ${found.kind}`);
+  return found;
 }
 
 function done(answer: Answer): void {
@@ -236,6 +248,13 @@ export async function openLedger({
   return {
     post: (request) => queue.push({ do: 'post', request }, posting),
     cancel: (key, at) => queue.push({ do: 'cancel', key, at }, posting),
+    hold: (request, until) => queue.push({ do: 'hold', request, until }, holding),
+    release: (key, at, claim) => queue.push({ do: 'release', key, at, claim }, holding),
+    settle: (settlement) => queue.push({ do: 'settle', settlement }, holding),
+    expire: (at) => queue.push({ do: 'expire', at }, done),
+    openHold: (key) => link.ask<string | null>({ do: 'openHold', key }),
+    holds: () => link.ask<readonly OpenHold[]>({ do: 'holds' }),
+    float: (outlet) => link.ask<bigint>({ do: 'float', outlet }),
     putCard: (card) => queue.push({ do: 'card', card }, done),
     alarm: (alarm) => queue.push({ do: 'alarm', alarm }, done),
     alarms: (limit) => link.ask<readonly Alarm[]>({ do: 'alarms', limit }),

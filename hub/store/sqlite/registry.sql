@@ -149,7 +149,7 @@ CREATE TABLE IF NOT EXISTS kiosk (
   serial      TEXT NOT NULL UNIQUE,
   sealing_key BLOB NOT NULL CHECK (length(sealing_key) = 65),
   witness     BLOB NOT NULL,
-  role        TEXT NOT NULL CHECK (role IN ('stall', 'issuing')),
+  role        TEXT NOT NULL CHECK (role IN ('stall', 'issuing', 'counter')),
   offline     INTEGER NOT NULL CHECK (offline IN (0, 1)),
   revoked     INTEGER NOT NULL CHECK (revoked IN (0, 1))
 ) STRICT;
@@ -162,6 +162,7 @@ BEGIN SELECT RAISE(ABORT, 'an enrolment never changes'); END;
 CREATE TABLE IF NOT EXISTS tariff (
   version      INTEGER PRIMARY KEY,
   kind         TEXT NOT NULL,
+  direction    TEXT NOT NULL CHECK (direction IN ('merchant', 'issuer')),
   reach        TEXT NOT NULL CHECK (reach IN ('on-us', 'off-us')),
   fixed        INTEGER NOT NULL,
   basis_points INTEGER NOT NULL,

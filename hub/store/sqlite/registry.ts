@@ -33,8 +33,8 @@ const sql = {
   kiosk: `INSERT INTO kiosk (name, outlet, serial, sealing_key, witness, role, offline, revoked)
     VALUES (?, ?, ?, ?, ?, ?, ?, 0)`,
   revoke: 'UPDATE kiosk SET revoked = 1 WHERE no = ?',
-  tariff: `INSERT INTO tariff (version, kind, reach, fixed, basis_points, min, max, shares, valid_from)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  tariff: `INSERT INTO tariff (version, kind, direction, reach, fixed, basis_points, min, max, shares, valid_from)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 } as const;
 
 interface Loaded {
@@ -57,7 +57,7 @@ function load(db: Database.Database): Loaded {
       FROM kiosk ORDER BY no`,
   );
   const tariffs = money<Tariff & { version: bigint; basisPoints: bigint; shares: string }>(
-    `SELECT version, kind, reach, fixed, basis_points AS basisPoints, min, max, shares, valid_from AS "from"
+    `SELECT version, kind, direction, reach, fixed, basis_points AS basisPoints, min, max, shares, valid_from AS "from"
       FROM tariff ORDER BY version`,
   );
   return {
@@ -96,8 +96,9 @@ function load(db: Database.Database): Loaded {
 function insertTariff(db: Database.Database, tariff: Tariff): void {
   const fault = tariffFault(tariff);
   if (fault !== null) throw new RangeError(`tariff ${tariff.version}: ${fault}`);
-  const { version, kind, reach, fixed, basisPoints, min, max, shares, from } = tariff;
-  db.prepare(sql.tariff).run(version, kind, reach, fixed, basisPoints, min, max, JSON.stringify(shares), from);
+  const { version, kind, direction = 'merchant', reach, fixed, basisPoints, min, max, shares, from } = tariff;
+  const terms = [fixed, basisPoints, min, max, JSON.stringify(shares), from];
+  db.prepare(sql.tariff).run(version, kind, direction, reach, ...terms);
 }
 
 type CardMaps = Pick<Loaded, 'cards' | 'members'>;

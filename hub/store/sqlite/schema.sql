@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS account (
   CHECK ((bound <> 'credit' OR balance >= 0) AND (bound <> 'debit' OR balance <= 0))
 ) STRICT;
 
--- One decision a row, with or without an entry, appended in the order of judging. key = origin * 2^24 + seq, below 2^50: the
+-- One decision a row, with or without an entry, appended in the order of judging. key = origin * 2^24 + seq, below 2^51: the
 -- business key is the row's own unique key. It is not the rowid: rows of some 800 bytes in the order of 500 kiosks would
 -- split and rewrite scattered pages (13 KB of log per entry against 5.4 KB so).
 CREATE TABLE IF NOT EXISTS entry (
@@ -96,6 +96,29 @@ CREATE TABLE IF NOT EXISTS gap (
   PRIMARY KEY (card, key_version, first)
 ) STRICT, WITHOUT ROWID;
 
+-- Money set aside for an undecided withdrawal (TRUTH section 6). key = that of its decision, which stands in `entry` once the hold
+-- has ended. instruction and facts are JSON, amounts in rupiah; claim is what the kiosk said at the release, officers who ended it.
+CREATE TABLE IF NOT EXISTS hold (
+  key         INTEGER PRIMARY KEY,
+  hash        TEXT NOT NULL,
+  state       TEXT NOT NULL CHECK (state = 'held' OR state = 'released' OR state = 'posted' OR state = 'voided'),
+  at          INTEGER NOT NULL,
+  until       INTEGER NOT NULL,
+  released    INTEGER,
+  instruction TEXT NOT NULL,
+  facts       TEXT NOT NULL,
+  evidence    BLOB,
+  claim       TEXT,
+  officers    TEXT
+) STRICT;
+CREATE INDEX IF NOT EXISTS hold_open ON hold (key) WHERE state = 'held' OR state = 'released';
+
+-- The prefunded part of a counter's cash, less what open holds wait for.
+CREATE TABLE IF NOT EXISTS float (
+  outlet TEXT PRIMARY KEY,
+  value  INTEGER NOT NULL CHECK (value >= 0)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE IF NOT EXISTS alarm (
   id     INTEGER PRIMARY KEY,
   at     INTEGER NOT NULL,
@@ -112,6 +135,13 @@ CREATE TRIGGER IF NOT EXISTS entry_noted BEFORE UPDATE ON entry WHEN OLD.hash <>
 BEGIN SELECT RAISE(ABORT, 'a request is noted once'); END;
 CREATE TRIGGER IF NOT EXISTS entry_kept BEFORE DELETE ON entry
 BEGIN SELECT RAISE(ABORT, 'a decision is never deleted'); END;
+CREATE TRIGGER IF NOT EXISTS hold_final BEFORE UPDATE OF key, hash, at, until, instruction, facts, evidence ON hold
+BEGIN SELECT RAISE(ABORT, 'what is held never changes'); END;
+CREATE TRIGGER IF NOT EXISTS hold_forward BEFORE UPDATE OF state, released, claim, officers ON hold
+WHEN OLD.state = 'posted' OR OLD.state = 'voided' OR NEW.state = 'held' OR (OLD.state = NEW.state)
+BEGIN SELECT RAISE(ABORT, 'a hold goes forward only, and ends once'); END;
+CREATE TRIGGER IF NOT EXISTS hold_kept BEFORE DELETE ON hold
+BEGIN SELECT RAISE(ABORT, 'a hold is never deleted'); END;
 CREATE TRIGGER IF NOT EXISTS leg_final BEFORE UPDATE ON leg
 BEGIN SELECT RAISE(ABORT, 'a leg never changes'); END;
 CREATE TRIGGER IF NOT EXISTS leg_kept BEFORE DELETE ON leg

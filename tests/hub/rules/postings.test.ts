@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { accountName } from '../../../hub/rules/accounts.ts';
-import type { CardMoneyKind, Leg, PurchaseFigures } from '../../../hub/rules/entries.ts';
+import type { CardMoneyKind, CashKind, Leg, PurchaseFigures } from '../../../hub/rules/entries.ts';
 import { entryOf, imbalance, voidEntry } from '../../../hub/rules/postings.ts';
 import { type FeeRole, quote, type Tariff } from '../../../hub/rules/tariffs.ts';
 import { type CardUid, type CooperativeId, type MemberId, type OutletId, PLATFORM } from '../../../protocol/ids.ts';
@@ -135,6 +135,81 @@ test('a reload of 50.000 leaves the account and lies in the purse once it is pro
     'angkot/member/siti',
     'Dr angkot/purse/04a1b2c3d4e5f6 50000',
     'Cr angkot/member/siti 50000',
+  ]);
+});
+
+const overCounter = (kind: CashKind, home: CooperativeId, amount: bigint, fee: bigint) => {
+  const shares = [
+    { to: A, amount: (fee / 3n) * 2n },
+    { to: PLATFORM, amount: fee - (fee / 3n) * 2n },
+  ].filter((share) => share.amount > 0n);
+  const { legs, authority, payer } = entryOf({
+    kind,
+    figures: { issuer: home, member, acquirer: A, outlet, amount, fee, shares },
+  });
+  balanced(legs);
+  expect(imbalance(legs)).toBeNull();
+  return [authority, accountName(payer), ...written(legs)];
+};
+
+test('a deposit of 100.000 of another cooperative’s member, whose cooperative pays 1.500, as in the table', () => {
+  expect(overCounter('deposit', I, 100_000n, 1_500n)).toEqual([
+    'teller-card',
+    'angkot/member/siti',
+    'Dr pasar/drawer/lapak-12 100000',
+    'Cr pasar/position/angkot 100000',
+    'Dr pasar/position/angkot 1000',
+    'Cr pasar/fee-income/- 1000',
+    'Dr angkot/position/pasar 100000',
+    'Cr angkot/member/siti 100000',
+    'Dr angkot/fee-expense/- 1500',
+    'Cr angkot/position/pasar 1000',
+    'Cr angkot/position/platform 500',
+    'Dr platform/position/angkot 500',
+    'Cr platform/fee-income/- 500',
+  ]);
+});
+
+test('a withdrawal of 200.000 of another cooperative’s member, likewise', () => {
+  expect(overCounter('withdrawal', I, 200_000n, 1_500n)).toEqual([
+    'pin',
+    'angkot/member/siti',
+    'Dr angkot/member/siti 200000',
+    'Cr angkot/position/pasar 200000',
+    'Dr angkot/fee-expense/- 1500',
+    'Cr angkot/position/pasar 1000',
+    'Cr angkot/position/platform 500',
+    'Dr pasar/position/angkot 200000',
+    'Cr pasar/drawer/lapak-12 200000',
+    'Dr pasar/position/angkot 1000',
+    'Cr pasar/fee-income/- 1000',
+    'Dr platform/position/angkot 500',
+    'Cr platform/fee-income/- 500',
+  ]);
+});
+
+test('at the member’s own cooperative cash moves between account and drawer; only Simpul’s fee leaves', () => {
+  expect(overCounter('deposit', A, 100_000n, 0n).slice(2)).toEqual([
+    'Dr pasar/drawer/lapak-12 100000',
+    'Cr pasar/member/siti 100000',
+  ]);
+  expect(overCounter('withdrawal', A, 100_000n, 1_500n).slice(2)).toEqual([
+    'Dr pasar/member/siti 100000',
+    'Dr pasar/fee-expense/- 1500',
+    'Cr pasar/fee-income/- 1000',
+    'Cr pasar/position/platform 500',
+    'Cr pasar/drawer/lapak-12 100000',
+    'Dr platform/position/pasar 500',
+    'Cr platform/fee-income/- 500',
+  ]);
+});
+
+test('cash from the bank into a drawer is a matter of two officers', () => {
+  const { legs, authority } = entryOf({ kind: 'funding', figures: { cooperative: A, outlet, amount: 500_000n } });
+  expect([authority, ...written(legs)]).toEqual([
+    'two-officers',
+    'Dr pasar/drawer/lapak-12 500000',
+    'Cr pasar/bank/- 500000',
   ]);
 });
 

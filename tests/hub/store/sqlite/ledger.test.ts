@@ -7,8 +7,9 @@ import { type Ledger, LedgerFault, type PostRequest } from '../../../../hub/stor
 import { auditFile } from '../../../../hub/store/sqlite/audit.ts';
 import { openEngine, type Work } from '../../../../hub/store/sqlite/engine.ts';
 import { openLedger } from '../../../../hub/store/sqlite/ledger.ts';
+import { cashKey, deposit, expire, funding, hold, ownOpening, release, settle, UNTIL } from './counters.ts';
 import { ledgerPath } from './ledgerfile.ts';
-import { A, CARD, I, member, NOON, payout, purse, transit } from './town.ts';
+import { A, CARD, I, member, NOON, OUTLET, payout, purse, transit } from './town.ts';
 import { cancel, opening, post, putCard, reload, sale, word } from './works.ts';
 
 async function newLedger(path = ledgerPath(tmpdir())): Promise<Ledger> {
@@ -36,7 +37,11 @@ const requestOf = (work: Work): PostRequest => {
 async function through(ledger: Ledger, work: Work): Promise<unknown> {
   if (work.do === 'post') return ledger.post(work.request).catch(() => ({ kind: 'fault' }));
   if (work.do === 'cancel') return ledger.cancel(work.key, work.at);
-  await (work.do === 'card' ? ledger.putCard(work.card) : ledger.alarm(work.alarm));
+  if (work.do === 'hold') return ledger.hold(work.request, work.until);
+  if (work.do === 'release') return ledger.release(work.key, work.at, work.claim);
+  if (work.do === 'settle') return ledger.settle(work.settlement);
+  if (work.do === 'expire') await ledger.expire(work.at);
+  else await (work.do === 'card' ? ledger.putCard(work.card) : ledger.alarm(work.alarm));
   return { kind: 'done' };
 }
 
@@ -74,6 +79,21 @@ const day = (): Work[] => {
     post(sale({ seq: 2, kiosk: 8, amount: 1_000n, guards, tmc: 11 })),
     post({ ...sale({ seq: 5, refuse: { refuse: 'expired', outcome: 'expired' } }), evidence: null }),
     post({ ...sale({ seq: 6 }), key: { origin: -1, seq: 1 } }),
+    ownOpening(600_000n),
+    funding(600_000n, 300_000n),
+    deposit(1, { amount: 40_000n }),
+    hold(2, { amount: 30_000n }),
+    hold(2, { amount: 30_000n }),
+    settle(2, 'post'),
+    release(2),
+    hold(3, { amount: 20_000n }),
+    release(3),
+    settle(3, 'void', '{"officers":["Ani","Budi"]}'),
+    settle(2, 'post'),
+    settle(9, 'post'),
+    hold(4, { amount: 10_000n }),
+    hold(5, { amount: 10_000n, at: NOON + 1 }),
+    expire(UNTIL),
     { do: 'alarm', alarm: { at: NOON, kind: 'topic-foreign', kiosk: 'kios-7', detail: 'tried another’s topic' } },
   ];
 };
@@ -81,7 +101,7 @@ const day = (): Work[] => {
 /** Every row of every table of the ledger. */
 function rows(path: string): unknown {
   const db = new Database(path, { readonly: true });
-  const tables = ['settlement_window', 'account', 'entry', 'leg', 'card', 'chain', 'gap', 'alarm'];
+  const tables = ['settlement_window', 'account', 'entry', 'leg', 'card', 'chain', 'gap', 'hold', 'float', 'alarm'];
   const all = Object.fromEntries(tables.map((table) => [table, db.prepare(`SELECT * FROM ${table}`).all()]));
   db.close();
   return all;
@@ -100,6 +120,12 @@ test('through the port and its worker everything is answered and written as by t
   expect(await ledger.balances(accounts)).toEqual(engine.balances(accounts));
   expect(await ledger.lines(member(), null, 10)).toEqual(engine.lines(member(), null, 10));
   expect(await ledger.alarms(10)).toEqual(engine.alarms(10));
+  expect(await ledger.holds()).toEqual(engine.holds());
+  expect([await ledger.openHold(cashKey(5)), await ledger.openHold(cashKey(4))]).toEqual([
+    engine.openHold(cashKey(5)),
+    null,
+  ]);
+  expect(await ledger.float(OUTLET)).toBe(engine.float(OUTLET));
 });
 
 test('requests of one moment share a commit and are decided in the order of the calls', async () => {

@@ -29,6 +29,7 @@ const outlet: Outlet = { id: 'lapak-12' as OutletId, cooperative: cooperative.id
 const tariff: Tariff = {
   version: 3,
   kind: 'purchase',
+  direction: 'merchant',
   reach: 'off-us',
   fixed: 0n,
   basisPoints: 70,
