@@ -22,13 +22,19 @@ export function settleCards(directory: string, cooperatives: readonly Cooperativ
   const engine = openEngine({ path: paths.ledger });
   const registry = openDatabase(paths.registry, 'registry.sql');
   const member = registry.prepare('INSERT INTO member (id, cooperative, name) VALUES (?, ?, ?)');
-  const card = registry.prepare("INSERT INTO card VALUES (?, ?, ?, ?, 1, 1, 'active')");
+  const chip = registry.prepare("INSERT INTO chip (uid, profile, key_version) VALUES (?, 'desfire-light', 1)");
+  // The ledger is told here of what the registry says.
+  const card = registry.prepare(
+    `INSERT INTO card (uid, number, issuer, member, key_version, tmac_key_version, status, told)
+      VALUES (?, ?, ?, ?, 1, 1, 'active', 'active 1')`,
+  );
   registry.exec('BEGIN');
   let batch: Work[] = [];
   for (let index = 0; index < cards; index += 1) {
     const cooperative = cooperatives[index % cooperatives.length];
     if (cooperative === undefined) throw new Error('the town has no cooperative');
     member.run(memberOf(index), cooperative, `Anggota ${index}`);
+    chip.run(uidOf(index));
     card.run(uidOf(index), String(979_200_000_000 + index), cooperative, memberOf(index));
     const amount = Math.floor(index / cooperatives.length) % POOR_EVERY === 0 ? POOR : RICH;
     const facts = { amount, card: null, issuer: cooperative, acquirer: cooperative, outlet: null };
