@@ -90,6 +90,11 @@ test('killed between the card’s commit and its answer, the hub books the money
   expect(card.memory.files.get(0x03)).toMatchObject({ value: 0 });
   expect(books()).toEqual([member, AMOUNT]);
   await hub.start();
+  const from = kiosk.screens.length;
+  await eventually(
+    () => 'the kiosk to find the hub again',
+    () => kiosk.screens.slice(from).some((screen) => screen.includes('Terhubung / Online')),
+  );
   let last = '';
   for (let at = 0; at < TRIES && !wasServed(last); at++) last = await kiosk.serve(card);
   for (const words of ['Kartu ini tidak berlaku lagi', 'Rp 35.000 kembali ke rekening', 'Gunting kartunya']) {
