@@ -10,8 +10,8 @@ import type { CardStatus } from '../rules/lifecycle.ts';
  * kiosk's sales under the same seq; 2^25 is the hub itself (opening balances). A kiosk's reloads have origins of their
  * own, so that closing an account sale never touches one (TRUTH section 1): 2^25 + kiosk number holds their releases,
  * 3 · 2^24 + kiosk number what became of each, under the same seq. So has whatever else it asks for, each kind 2^24
- * above the last: cash, refunds, bills, transfers, payouts. What follows from a payment has its seq in an origin above its
- * kiosk's: its reward, its dispute and that one's end. Kiosk numbers start at 1.
+ * above the last: cash, refunds, bills, transfers, payouts. What follows from a payment has its seq in an origin above
+ * its kiosk's: its reward, its dispute and that one's end. Kiosk numbers start at 1.
  */
 export interface DecisionKey {
   readonly origin: number;
