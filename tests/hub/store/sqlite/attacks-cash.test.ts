@@ -1,0 +1,79 @@
+/** Attacks on cash in the books: what is set aside must be there when it is booked, whatever came between. */
+import { expect, test } from 'vitest';
+import type { Engine, Work } from '../../../../hub/store/sqlite/engine.ts';
+import { chance } from '../../../town/chance.ts';
+import { deposit, expectBalanced, expire, funding, hold, OWN, ownOpening, release, settle, tell } from './counters.ts';
+import { newFile } from './ledgerfile.ts';
+import { A, CARD, I, KIOSK, NOON } from './town.ts';
+import { cancel, opening, post, putCard, reload, sale } from './works.ts';
+
+const OFFICERS = JSON.stringify({ officers: ['Ani', 'Budi'], counted: 1 });
+const START = (): readonly Work[] => [putCard(), opening(150_000n), ownOpening(400_000n), funding(400_000n)];
+
+/** No such number: a fault of the hub, alone among sound requests. */
+const fault = (): Work => ({ do: 'cancel', key: { origin: KIOSK, seq: 2 ** 24 }, at: NOON });
+
+const both = (engine: Engine) =>
+  engine.balances([
+    { cooperative: I, kind: 'position', owner: A },
+    { cooperative: I, kind: 'position', owner: 'platform' },
+  ]);
+
+test('thirty days of a counter in any order, with faults and restarts: all that was released can be booked', () => {
+  const { below, pick } = chance('cash in any order');
+  for (let day = 0; day < 30; day++) {
+    const [file, plain] = [newFile(), newFile()];
+    const start = START();
+    file.engine.apply(start);
+    plain.engine.apply(start);
+    const cap = BigInt(30_000 + below(120_000));
+    const guards = [{ kind: 'cap', cooperative: I, max: cap }] as const;
+    let [seq, now] = [0, NOON];
+    const next = (): Work => {
+      const home = below(3) === 0;
+      const fee = BigInt(below(600)) * 3n;
+      const who = { ...(home ? { issuer: A, owner: OWN } : { fee, cap }), amount: 1_800n + BigInt(below(150_000)) };
+      const known = 1 + below(seq + 1);
+      now += below(20_000);
+      if (below(3) === 0) seq += 1;
+      const makers: readonly [() => Work, ...(() => Work)[]] = [
+        () => hold(seq, { ...who, at: now }),
+        () => hold(seq + 1, { ...who, at: now }),
+        () => deposit(seq, who),
+        () => release(known, now),
+        () => release(seq, now),
+        () => settle(known, 'post', null, now),
+        () => settle(known, 'void', null, now),
+        () => settle(known, pick(['post', 'void']), OFFICERS, now),
+        () => expire(now),
+        () => post(sale({ seq, amount: who.amount, fee: fee / 3n, guards, at: now })),
+        () => cancel(known, now),
+        () => reload('reload-release', { seq, amount: who.amount, at: now }),
+        () => reload('reload-void', { seq: known, amount: who.amount, at: now }),
+        () => ({ do: 'card', card: { uid: CARD, status: pick(['active', 'frozen']), keyVersion: 1, tmc: 4 } }),
+        fault,
+      ];
+      return pick(makers)();
+    };
+    for (let batch = 0; batch < 12; batch++) {
+      const works = Array.from({ length: 1 + below(12) }, next);
+      const answers = file.engine.apply(works);
+      const alone = works.map((work) => plain.engine.apply([work])[0]);
+      expect(answers).toEqual(alone);
+      works.forEach((work, index) => {
+        const bad = work.do === 'cancel' && work.key.seq === 2 ** 24;
+        expect(answers[index]?.kind === 'fault', JSON.stringify(answers[index])).toBe(bad);
+      });
+      if (below(4) === 0) file.reopen();
+      if (batch % 4 === 0) expectBalanced(file.path);
+      expect(file.engine.holds()).toEqual(plain.engine.holds());
+    }
+    const ends = file.engine.holds().map(({ seq }) => settle(seq, 'post', OFFICERS, now));
+    expect(new Set(tell(file.engine, ...ends))).toEqual(new Set(ends.length === 0 ? [] : ['approved']));
+    const owed = both(file.engine).reduce((sum, balance) => sum + balance, 0n);
+    expect(owed <= cap, `angkot owes ${owed}, at most ${cap}`).toBe(true);
+    expectBalanced(file.path);
+    file.close();
+    plain.close();
+  }
+});
