@@ -64,6 +64,12 @@ function makeVoid(desk: Desk, hold: Hold, at: number, { outcome, reason, officer
 const EXPIRED: Void = { outcome: 'expired', reason: 'hold-expired', officers: null };
 const BLOCKED: Void = { outcome: 'declined', reason: 'card-blocked', officers: null };
 
+/**
+ * Whether a hold has waited its time. One from further ahead than it may wait was made under a clock that has been set
+ * back since: its time would not come for as long as the clock was wrong.
+ */
+const isTooOld = ({ at, until }: Hold, now: number): boolean => until <= now || now < at - (until - at);
+
 /** Commits that the cash may be handed out; see the port. */
 export function judgeRelease(desk: Desk, key: DecisionKey, at: number, claim: string): HoldAnswer {
   const known = desk.decisions.find(keyNumber(key));
@@ -71,7 +77,7 @@ export function judgeRelease(desk: Desk, key: DecisionKey, at: number, claim: st
   const hold = desk.holds.find(keyNumber(key));
   if (hold === null) return { kind: 'absent' };
   if (hold.state === 'released') return open(hold);
-  if (hold.until <= at) return makeVoid(desk, hold, at, EXPIRED);
+  if (isTooOld(hold, at)) return makeVoid(desk, hold, at, EXPIRED);
   const card = hold.facts.card === null ? null : desk.cards.get(hold.facts.card);
   if (card?.status !== 'active') return makeVoid(desk, hold, at, BLOCKED);
   desk.holds.release(hold, at, claim);
@@ -124,6 +130,6 @@ export function judgeSettle(desk: Desk, { key, word, at, officers }: Settlement)
 /** Makes void what was not released in time; see the port. */
 export function expireHolds(desk: Desk, at: number): void {
   for (const hold of desk.holds.open()) {
-    if (hold.state === 'held' && hold.until <= at) makeVoid(desk, hold, at, EXPIRED);
+    if (hold.state === 'held' && isTooOld(hold, at)) makeVoid(desk, hold, at, EXPIRED);
   }
 }
