@@ -90,3 +90,19 @@ test('a hold made while the hub’s clock ran years ahead is void once it is set
   expect(engine.holds().map(({ seq, state }) => `${seq} ${state}`)).toEqual(['2 held', '4 released']);
   expectBalanced(path);
 });
+
+test('a cooperative above its cap still serves its own members in cash: only what makes it owe more is refused', () => {
+  const { engine, path } = newFile();
+  engine.apply([putCard(), opening(500_000n), ownOpening(900_000n), funding(400_000n)]);
+  expect(tell(engine, deposit(1, { amount: 200_000n }))).toEqual(['approved']);
+  // Officers have lowered the cap of pasar since, below what it owes.
+  const own = { issuer: A, owner: OWN, cap: 100_000n };
+  expect(tell(engine, hold(2, own), release(2), settle(2, 'post'), deposit(3, own))).toEqual([
+    'held',
+    'released',
+    'approved',
+    'approved',
+  ]);
+  expect(tell(engine, deposit(4, { amount: 1_500n, fee: 1_500n, cap: 100_000n }))).toEqual(['declined: debit-cap']);
+  expectBalanced(path);
+});
