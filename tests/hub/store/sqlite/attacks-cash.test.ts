@@ -1,8 +1,23 @@
 /** Attacks on cash in the books: what is set aside must be there when it is booked, whatever came between. */
+import Database from 'better-sqlite3';
 import { expect, test } from 'vitest';
+import { auditFile } from '../../../../hub/store/sqlite/audit.ts';
+import { keyNumber } from '../../../../hub/store/sqlite/decisions.ts';
 import type { Engine, Work } from '../../../../hub/store/sqlite/engine.ts';
 import { chance } from '../../../town/chance.ts';
-import { deposit, expectBalanced, expire, funding, hold, OWN, ownOpening, release, settle, tell } from './counters.ts';
+import {
+  cashKey,
+  deposit,
+  expectBalanced,
+  expire,
+  funding,
+  hold,
+  OWN,
+  ownOpening,
+  release,
+  settle,
+  tell,
+} from './counters.ts';
 import { newFile } from './ledgerfile.ts';
 import { A, CARD, I, KIOSK, NOON } from './town.ts';
 import { cancel, opening, post, putCard, reload, sale } from './works.ts';
@@ -105,4 +120,47 @@ test('a cooperative above its cap still serves its own members in cash: only wha
   ]);
   expect(tell(engine, deposit(4, { amount: 1_500n, fee: 1_500n, cap: 100_000n }))).toEqual(['declined: debit-cap']);
   expectBalanced(path);
+});
+
+/** Seq of each withdrawal: 1 paid, 2 given up, 3 held, 4 released, 5 found not paid, 6 found paid unreleased. */
+const TAMPERED: readonly (readonly [string, 'brokenEntries' | 'brokenAccounts', number])[] = [
+  ['UPDATE hold SET released = NULL WHERE rowid = :1', 'brokenEntries', 1],
+  ['UPDATE hold SET released = at WHERE rowid = :2', 'brokenEntries', 1],
+  ['UPDATE hold SET released = at WHERE rowid = :3', 'brokenEntries', 1],
+  ['UPDATE hold SET released = NULL WHERE rowid = :4', 'brokenEntries', 1],
+  ['UPDATE hold SET officers = NULL WHERE rowid = :5', 'brokenEntries', 1],
+  ['UPDATE hold SET officers = NULL WHERE rowid = :6', 'brokenEntries', 1],
+  ["UPDATE hold SET hash = 'x' WHERE rowid = :1", 'brokenEntries', 1],
+  ["UPDATE hold SET instruction = replace(instruction, 'siti', 'ani') WHERE rowid = :1", 'brokenEntries', 1],
+  ["UPDATE hold SET instruction = replace(instruction, 'angkot', 'ojek') WHERE rowid = :1", 'brokenEntries', 1],
+  ["UPDATE hold SET instruction = replace(instruction, 'lapak-12', 'lapak-1') WHERE rowid = :1", 'brokenEntries', 1],
+  // The deposit stands under the key of what was given up.
+  [
+    'UPDATE entry SET key = -1 WHERE key = :2; UPDATE entry SET key = :2, amount = 10000 WHERE key = :7',
+    'brokenEntries',
+    1,
+  ],
+  ["UPDATE hold SET instruction = replace(instruction, '10000,', '900000,') WHERE rowid = :3", 'brokenAccounts', 2],
+  [
+    "DELETE FROM float; UPDATE hold SET instruction = replace(instruction, '-12', '-13') WHERE rowid = :4",
+    'brokenAccounts',
+    1,
+  ],
+];
+
+test.each(TAMPERED)('the audit sees what a hand has changed: %s', (statement, where, faults) => {
+  const { engine, path, ...file } = newFile();
+  engine.apply([putCard(), opening(500_000n), ownOpening(900_000n), funding(400_000n)]);
+  for (const seq of [1, 2, 3, 4, 5, 6]) tell(engine, hold(seq, { amount: 10_000n, hash: String(seq).repeat(32) }));
+  tell(engine, release(1), settle(1, 'post'), settle(2, 'void'), release(4), release(5), settle(5, 'void', OFFICERS));
+  tell(engine, settle(6, 'post', OFFICERS), deposit(7, { hash: '2'.repeat(32) }));
+  expectBalanced(path);
+  file.close();
+  const db = new Database(path);
+  for (const wall of ['hold_final', 'hold_forward', 'hold_kept', 'entry_final', 'entry_noted', 'entry_kept']) {
+    db.exec(`DROP TRIGGER ${wall}`);
+  }
+  db.exec(statement.replaceAll(/:(\d)/g, (_all, seq) => String(keyNumber(cashKey(Number(seq))))));
+  db.close();
+  expect(auditFile(path)[where]).toHaveLength(faults);
 });
