@@ -8,7 +8,7 @@ import { spellRupiah } from '../protocol/money.ts';
 import type { Receipt } from '../protocol/receipt.ts';
 import { hubPaths, readConfig } from './config.ts';
 import { isPrintable, quoted } from './printable.ts';
-import { CASH_ORIGIN, type DecisionKey, type HoldAnswer, type Ledger } from './store/ledger.ts';
+import { CASH_ORIGIN, type DecisionKey, type HoldAnswer, type Ledger, type Standing } from './store/ledger.ts';
 import { holdAlone } from './store/sqlite/alone.ts';
 import { readHolds, slipOf } from './store/sqlite/holds.ts';
 import { openLedger } from './store/sqlite/ledger.ts';
@@ -128,6 +128,15 @@ function spellEnd(name: string, answer: HoldAnswer): string | null {
   return `Withdrawal ${name} ${word}${answer.duplicate ? '; it had ended before, and that stands' : ''}`;
 }
 
+/** Whoever ended it may have lost the answer: what stands is said again, and that it is not what is asked for now. */
+function endedBefore({ say, fail }: HoldCommandDeps, word: 'post' | 'void', name: string, known: Standing | null) {
+  if (known === null || (known.kind !== null && known.kind !== 'withdrawal')) {
+    return fail(`no withdrawal ${name} waits; simpul-hub holds list names those that do`);
+  }
+  const said = spellEnd(name, { kind: 'decided', receipt: known.receipt, duplicate: true, voided: false }) ?? '';
+  return (known.kind === 'withdrawal') === (word === 'post') ? say(said) : fail(said);
+}
+
 async function end(deps: HoldCommandDeps, word: 'post' | 'void', key: DecisionKey, flags: EndFlags): Promise<void> {
   const { say, fail, now } = deps;
   const fault = officersFault(flags.officer);
@@ -135,7 +144,7 @@ async function end(deps: HoldCommandDeps, word: 'post' | 'void', key: DecisionKe
   const name = `${key.origin - CASH_ORIGIN}/${key.seq}`;
   await withLedger(deps, flags.data, async (ledger) => {
     const slip = await ledger.openHold(key);
-    if (slip === null) return fail(`no withdrawal ${name} waits; simpul-hub holds list names those that do`);
+    if (slip === null) return endedBefore(deps, word, name, await ledger.standing(key));
     const books = await drawerOf(ledger, JSON.parse(slip) as HoldSlip);
     const officers = JSON.stringify({ officers: flags.officer, counted: Number(flags.counted), books: Number(books) });
     say(`Counted ${spellRupiah(flags.counted)}; by the books the drawer held ${spellRupiah(books)} before this`);

@@ -71,6 +71,12 @@ test('officers fund a counter, see what waits there, and end one as paid and one
   ]);
   const paid = await stopped(world, 'post', `${no}/1`, ...BOTH, '--counted', '400000');
   expect(paid).toMatchObject({ code: 0, out: expect.stringContaining('is booked: Rp 100.000 left the drawer') });
+  // The terminal may have died before it said so: asked again, it says what stands, and moves nothing.
+  const again = await stopped(world, 'post', `${no}/1`, ...BOTH, '--counted', '400000');
+  expect(again).toMatchObject({ code: 0, out: expect.stringContaining('it had ended before, and that stands') });
+  expect(again.out).toContain('is booked: Rp 100.000 left the drawer');
+  const other = await stopped(world, 'void', `${no}/1`, ...BOTH, '--counted', '400000');
+  expect(other).toMatchObject({ code: 1, out: '', err: expect.stringContaining('is booked: Rp 100.000 left') });
   const kept = await stopped(world, 'void', `${no}/2`, ...BOTH, '--counted', '400000');
   expect(kept).toMatchObject({ code: 0, out: expect.stringContaining('is void') });
   expect(await drawer(world)).toEqual([400_000, 100_000]);
