@@ -105,7 +105,9 @@ const NO_FACTS = { amount: 0n, card: null, issuer: null, acquirer: null, outlet:
 export function judgeSettle(desk: Desk, { key, word, at, officers }: Settlement): HoldAnswer {
   const known = desk.decisions.find(keyNumber(key));
   if (known !== null) {
-    if ((known.outcome === 'approved') !== (word === 'post')) {
+    // A kiosk that lost the answer to a deposit closes it so, and learns that it stands.
+    const asDeposited = word === 'void' && known.kind === 'deposit';
+    if (!asDeposited && (known.outcome === 'approved') !== (word === 'post')) {
       alarm(desk, at, key, 'hold-ended', `it was to be ${word} after it had ended as ${known.outcome}; that stands`);
     }
     return answer(desk, known, true);

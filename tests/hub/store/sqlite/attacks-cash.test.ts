@@ -164,3 +164,12 @@ test.each(TAMPERED)('the audit sees what a hand has changed: %s', (statement, wh
   db.close();
   expect(auditFile(path)[where]).toHaveLength(faults);
 });
+
+test('a kiosk that closes a deposit whose answer it lost learns that it stands: that is no alarm', () => {
+  const { engine } = newFile();
+  engine.apply(START());
+  expect(tell(engine, deposit(1), settle(1, 'void'))).toEqual(['approved', 'approved']);
+  expect(engine.alarms(5)).toEqual([]);
+  expect(tell(engine, hold(2), release(2), settle(2, 'post'), settle(2, 'void')).at(-1)).toBe('approved');
+  expect(engine.alarms(5)).toMatchObject([{ kind: 'hold-ended' }]);
+});
