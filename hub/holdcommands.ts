@@ -37,9 +37,12 @@ interface EndFlags extends OfficerFlags {
 
 interface FundFlags extends OfficerFlags {
   readonly float?: bigint;
+  readonly again?: boolean;
 }
 
 const NAME_MAX = 64;
+/** How long the same cash for the same drawer is taken for one funding that was asked for twice. */
+const REPEAT_MS = 12 * 3_600_000;
 
 /** A whole number of rupiah, digits only. */
 function amount(text: string): bigint {
@@ -154,17 +157,22 @@ async function end(deps: HoldCommandDeps, word: 'post' | 'void', key: DecisionKe
   });
 }
 
-/** Fundings stand under the hub's own number, counted from one. */
-async function nextFunding({ standing }: Ledger): Promise<DecisionKey> {
+/** Fundings stand under the hub's own number, counted from one: the next free one, and what the last one did. */
+async function nextFunding({
+  standing,
+}: Ledger): Promise<{ readonly key: DecisionKey; readonly last: Receipt | null }> {
+  let last: Receipt | null = null;
   for (let seq = 1; ; seq += 1) {
     const key = { origin: CASH_ORIGIN, seq };
-    if ((await standing(key)) === null) return key;
+    const known = await standing(key);
+    if (known === null) return { key, last };
+    last = JSON.parse(known.receipt) as Receipt;
   }
 }
 
 async function fund(deps: HoldCommandDeps, outletId: string, cash: bigint, flags: FundFlags): Promise<void> {
   const { say, fail, now } = deps;
-  const { data, officer, float = cash } = flags;
+  const { data, officer, float = cash, again } = flags;
   const fault = officersFault(officer);
   if (fault !== null) return fail(fault);
   if (cash === 0n || float > cash) return fail('the float is part of the cash, and the cash more than nothing');
@@ -176,8 +184,14 @@ async function fund(deps: HoldCommandDeps, outletId: string, cash: bigint, flags
   if (outlet === undefined) return fail(`outlet ${quoted(outletId)} is not registered; name one that is`);
   const { cooperative } = outlet;
   await withLedger(deps, data, async (ledger) => {
+    const { key, last } = await nextFunding(ledger);
+    // Who lost the answer asks again, and the cash would stand twice in the books of a drawer that got it once.
+    const same = last?.outcome === 'approved' && last.outlet === outlet.id && BigInt(last.amount) === cash;
+    if (same && !again && now() - last.at < REPEAT_MS) {
+      return fail(`the same was booked ${minutes(now() - last.at)} ago; add --again if this is more cash`);
+    }
     const posting = await ledger.post({
-      key: await nextFunding(ledger),
+      key,
       hash: '',
       at: now(),
       verdict: {
@@ -226,6 +240,7 @@ export function addHoldCommands(root: Command, deps: HoldCommandDeps): void {
     .argument('<rupiah>', 'cash put into the drawer', amount)
     .requiredOption(...officer)
     .option('--float <rupiah>', 'the part of it that may be paid out (default: all)', amount)
+    .option('--again', 'although the same was booked last, within twelve hours')
     .option(...data)
     .action((outlet: string, cash: bigint, flags: FundFlags) => fund(deps, outlet, cash, flags));
 }
