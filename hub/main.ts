@@ -13,6 +13,7 @@ import { addHoldCommands } from './holdcommands.ts';
 import { initHub, writeHubCard } from './init.ts';
 import { addIssueCommands } from './issuecommands.ts';
 import { afterRotation, handOver, initKeys, masterPassphrase, rotateKeys, spellGrown, spellKeys } from './keys.ts';
+import { addLicenceCommands } from './licencecommands.ts';
 import { HUB_MODES, type HubMode } from './rules/licence.ts';
 import { readSecret } from './secret.ts';
 import { DEMO_NOTICE, SOFTWARE, startHub } from './serve.ts';
@@ -352,6 +353,7 @@ function program(): Command {
     .action(doctor);
   addIssueCommands(root, { say, fail });
   addHoldCommands(root, { say, fail, now: Date.now });
+  addLicenceCommands(root, { say, fail, now: Date.now });
   return root;
 }
 
