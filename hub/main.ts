@@ -14,6 +14,7 @@ import { initHub, writeHubCard } from './init.ts';
 import { addIssueCommands } from './issuecommands.ts';
 import { afterRotation, handOver, initKeys, masterPassphrase, rotateKeys, spellGrown, spellKeys } from './keys.ts';
 import { addLicenceCommands } from './licencecommands.ts';
+import { addReportCommands } from './reportcommands.ts';
 import { HUB_MODES, type HubMode } from './rules/licence.ts';
 import { readSecret } from './secret.ts';
 import { DEMO_NOTICE, SOFTWARE, startHub } from './serve.ts';
@@ -354,6 +355,7 @@ function program(): Command {
   addIssueCommands(root, { say, fail });
   addHoldCommands(root, { say, fail, now: Date.now });
   addLicenceCommands(root, { say, fail, now: Date.now });
+  addReportCommands(root, { say, fail, now: Date.now });
   return root;
 }
 
