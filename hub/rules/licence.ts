@@ -1,6 +1,7 @@
 /** Licence: what each cooperative's licence lets this hub do, as a table from kinds of transaction to switches. */
 import type { CooperativeId } from '../../protocol/ids.ts';
 import type { Refusal } from '../../protocol/refusals.ts';
+import type { EntryKind } from './entries.ts';
 
 /** A demonstration holds no real money and asks for no licence; a licensed hub does what the switches say. */
 export const HUB_MODES = ['demo', 'licensed'] as const;
@@ -84,7 +85,7 @@ const ABROAD: Need = { issuer: [], offUs: true };
  * THE table. Each kind is asked for when new money is about to move, and only then: what a card has certified, what was
  * held, released or sold is never asked again (TRUTH section 7).
  *
- * `purse-sale` stands for a sale that may still be refused, before the card is debited; a proven claim is `claim`.
+ * `purse-sale` stands for a sale that may still be refused, before the card is debited; a proven one is a `claim`.
  */
 const needs = {
   purchase: ABROAD,
@@ -96,6 +97,8 @@ const needs = {
   payout: ABROAD,
   bill: ABROAD,
   cashback: ABROAD,
+  points: ABROAD,
+  redeem: ABROAD,
   claim: ALWAYS,
   reload: ALWAYS,
   'reload-void': ALWAYS,
@@ -103,10 +106,20 @@ const needs = {
   'purse-return': ALWAYS,
   void: ALWAYS,
   refund: ALWAYS,
+  'reward-return': ALWAYS,
   dispute: ALWAYS,
+  'dispute-won': ALWAYS,
+  'dispute-lost': ALWAYS,
+  'dispute-lapsed': ALWAYS,
   'hold-release': ALWAYS,
   'hold-settle': ALWAYS,
-} as const satisfies Record<string, Need>;
+  // A cooperative's own books, by its officers.
+  opening: ALWAYS,
+  funding: ALWAYS,
+  provision: ALWAYS,
+  adjustment: ALWAYS,
+  collect: ALWAYS,
+} as const satisfies Record<EntryKind | 'claim' | 'hold-release' | 'hold-settle', Need>;
 
 /** A kind of transaction as a licence names it. */
 export type LicensedKind = keyof typeof needs;

@@ -34,6 +34,8 @@ const ABROAD: LicensedKind[] = [
   'payout',
   'bill',
   'cashback',
+  'points',
+  'redeem',
 ];
 const BACK: LicensedKind[] = [
   'claim',
@@ -43,7 +45,11 @@ const BACK: LicensedKind[] = [
   'purse-return',
   'void',
   'refund',
+  'reward-return',
   'dispute',
+  'dispute-won',
+  'dispute-lost',
+  'dispute-lapsed',
   'hold-release',
   'hold-settle',
 ];
