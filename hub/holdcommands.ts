@@ -60,7 +60,7 @@ function withdrawal(text: string): DecisionKey {
 }
 
 /** What is wrong with the names of the two, or null. Names are kept as they are given; nobody proves them here. */
-function officersFault(names: readonly string[]): string | null {
+export function officersFault(names: readonly string[]): string | null {
   const plain = names.map((name) => name.trim().toLowerCase());
   if (plain.length !== 2) return 'two officers do this: name both after --officer';
   if (plain.some((name) => name === '' || name.length > NAME_MAX || !isPrintable(name))) {
