@@ -42,7 +42,7 @@ interface FundFlags extends OfficerFlags {
 const NAME_MAX = 64;
 
 /** A whole number of rupiah, digits only. */
-function amount(text: string): bigint {
+export function amount(text: string): bigint {
   if (!/^\d{1,12}$/.test(text)) throw new InvalidArgumentError('an amount is whole rupiah, digits only');
   return BigInt(text);
 }
@@ -57,7 +57,7 @@ function withdrawal(text: string): DecisionKey {
 }
 
 /** What is wrong with the names of the two, or null. Names are kept as they are given; nobody proves them here. */
-function officersFault(names: readonly string[]): string | null {
+export function officersFault(names: readonly string[]): string | null {
   const plain = names.map((name) => name.trim().toLowerCase());
   if (plain.length !== 2) return 'two officers do this: name both after --officer';
   if (plain.some((name) => name === '' || name.length > NAME_MAX || !isPrintable(name))) {
@@ -187,8 +187,8 @@ async function fund(deps: HoldCommandDeps, outletId: string, cash: bigint, flags
   });
 }
 
-const data = ['-d, --data <dir>', 'data directory', './hub-data'] as const;
-const officer = ['--officer <name...>', 'the two officers, by name'] as const;
+export const data = ['-d, --data <dir>', 'data directory', './hub-data'] as const;
+export const officer = ['--officer <name...>', 'the two officers, by name'] as const;
 
 /** Adds the officers' commands for cash. */
 export function addHoldCommands(root: Command, deps: HoldCommandDeps): void {

@@ -1,4 +1,4 @@
-/** The hub's command line: `simpul-hub init | serve | sign | keys | cards | holds | verify-claim | doctor`. */
+/** The hub's command line: `simpul-hub init | serve | sign | keys | cards | holds | limits | verify-claim | doctor`. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { KIOSK_ROLES, type KioskRole } from '../protocol/enrolment.ts';
@@ -12,6 +12,7 @@ import { addHoldCommands } from './holdcommands.ts';
 import { initHub, writeHubCard } from './init.ts';
 import { addIssueCommands } from './issuecommands.ts';
 import { afterRotation, handOver, initKeys, masterPassphrase, rotateKeys, spellGrown, spellKeys } from './keys.ts';
+import { addLimitCommands } from './limitcommands.ts';
 import { readSecret } from './secret.ts';
 import { SOFTWARE, startHub } from './serve.ts';
 import { signRequest } from './sign.ts';
@@ -337,6 +338,7 @@ function program(): Command {
     .action(doctor);
   addIssueCommands(root, { say, fail });
   addHoldCommands(root, { say, fail, now: Date.now });
+  addLimitCommands(root, { say, fail, now: Date.now });
   return root;
 }
 

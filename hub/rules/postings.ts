@@ -31,7 +31,12 @@ interface Figures {
   readonly funding: FundingFigures;
 }
 
-const memberOf = (cooperative: CooperativeId, owner: MemberId): Account => ({ cooperative, kind: 'member', owner });
+/** A member's spending balance at the home cooperative. */
+export const memberOf = (cooperative: CooperativeId, owner: MemberId): Account => ({
+  cooperative,
+  kind: 'member',
+  owner,
+});
 const payoutOf = (cooperative: CooperativeId, owner: OutletId): Account => ({ cooperative, kind: 'payout', owner });
 const incomeOf = (cooperative: CooperativeId): Account => ({ cooperative, kind: 'fee-income', owner: '-' });
 /** What lies in a card's purse. */

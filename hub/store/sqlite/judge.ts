@@ -1,12 +1,13 @@
 /** Judging inside a batch: one request after another against what the batch has already changed. */
 import type { CardUid } from '../../../protocol/ids.ts';
-import { rupiah } from '../../../protocol/money.ts';
+import { rupiah, spellRupiah } from '../../../protocol/money.ts';
 import type { Outcome, Receipt } from '../../../protocol/receipt.ts';
 import type { Refusal } from '../../../protocol/refusals.ts';
 import { businessDate } from '../../rules/dates.ts';
 import type { Entry, Guard, Leg, ReceiptFacts } from '../../rules/entries.ts';
 import { entryOf, imbalance, voidEntry } from '../../rules/postings.ts';
 import { receiptOf } from '../../rules/receipt.ts';
+import { cameInMonth, giveBack, spentInMonth, spentOn, usageOf, use } from '../../rules/usage.ts';
 import {
   type Alarm,
   type DecisionKey,
@@ -37,9 +38,12 @@ export interface Desk {
 }
 
 export type Refused = { readonly refuse: Refusal; readonly outcome: Exclude<Outcome, 'approved'> };
-export type Judged =
-  | Refused
-  | { readonly approve: Entry; readonly accounts: readonly Held[]; readonly guards: readonly Guard[] };
+interface Approved {
+  readonly approve: Entry;
+  readonly accounts: readonly Held[];
+  readonly guards: readonly Guard[];
+}
+export type Judged = Refused | Approved;
 
 export const declined = (refuse: Refusal): Refused => ({ refuse, outcome: 'declined' });
 
@@ -72,6 +76,22 @@ function fillSlot(desk: Desk, { slot, key, at, verdict }: PostRequest): 'slot-ta
   return 'certificate-invalid';
 }
 
+/**
+ * An open hold counts against whatever day and month it is, from when it was held until it ends; posted, it counts on the
+ * date of that posting. So what was used and what is held never exceed the limit together: posting moves a sum from one
+ * to the other, and a new day or month only takes from what was used.
+ */
+function usageRefusal(desk: Desk, guard: Guard & { kind: 'spend' | 'income' }, date: string): Refusal | null {
+  const held = desk.books.get(guard.account);
+  if (guard.kind === 'income') {
+    return cameInMonth(held, date) + guard.amount > guard.month ? 'income-month' : null;
+  }
+  // What holds wait for stands below zero.
+  const asked = guard.amount - held.pending;
+  if (spentOn(held, date) + asked > guard.day) return 'spend-day';
+  return spentInMonth(held, date) + asked > guard.month ? 'spend-month' : null;
+}
+
 function guardRefusal(desk: Desk, guards: readonly Guard[], legs: readonly Leg[], at: number, date: string) {
   for (const guard of guards) {
     if (guard.kind === 'cap') {
@@ -81,7 +101,12 @@ function guardRefusal(desk: Desk, guards: readonly Guard[], legs: readonly Leg[]
     } else if (guard.kind === 'float') {
       if (guard.delta < 0n && desk.floats.of(guard.outlet) + guard.delta < 0n) return 'float-short';
     } else if (guard.kind === 'room') {
-      if (desk.books.peek(guard.account).balance + guard.amount > guard.max) return 'purse-full';
+      if (desk.books.peek(guard.account).balance + guard.amount > guard.max) {
+        return guard.account.kind === 'purse' ? 'purse-full' : 'balance-limit';
+      }
+    } else if (guard.kind === 'spend' || guard.kind === 'income') {
+      const refusal = usageRefusal(desk, guard, date);
+      if (refusal !== null) return refusal;
     } else {
       const refusal = judgeCard(desk.cards.get(guard.card), guard, at, date);
       if (refusal !== null) return refusal;
@@ -129,15 +154,22 @@ export function judge(desk: Desk, request: PostRequest, drafted: Drafted, date: 
   return short === null ? { approve: entry, accounts, guards } : declined(short);
 }
 
-/** Posts the legs and returns the id of the first. */
-function postLegs(desk: Desk, id: number, legs: readonly Leg[], accounts: readonly Held[]): number {
+/**
+ * Posts the legs of an entry and returns the id of the first.
+ * @param date business date that members' accounts count it for; of a mirror, that of the entry it undoes
+ */
+function postLegs(desk: Desk, id: number, { kind, legs }: Entry, accounts: readonly Held[], date: string): number {
   const first = desk.decisions.nextLeg();
+  const way = usageOf[kind];
   legs.forEach(({ amount }, index) => {
     const held = accounts[index];
     if (held === undefined) throw new Error('a leg without its account');
     const previous = held.head;
     desk.books.post(held, amount, first + index);
     desk.decisions.addLeg(first + index, id, held.id, amount, previous, held.balance);
+    if (way === 'none' || held.account.kind !== 'member') return;
+    if (way === 'moves') use(held, amount, date);
+    else giveBack(held, amount, date);
   });
   return first;
 }
@@ -151,15 +183,17 @@ interface Recorded {
   readonly slot: PostRequest['slot'];
   readonly evidence: Uint8Array | null;
   readonly counted: bigint;
+  /** Of a mirror: the business date of the entry it undoes. */
+  readonly undone?: string;
 }
 
 /** Writes the decision down, with its entry if it was approved. */
 export function record(desk: Desk, judged: Judged, recorded: Recorded): Decision {
-  const { key, hash, at, date, facts, slot, evidence, counted } = recorded;
+  const { key, hash, at, date, facts, slot, evidence, counted, undone = date } = recorded;
   const id = desk.decisions.nextId();
   const approved = 'approve' in judged ? judged : null;
   const entry = approved?.approve ?? null;
-  const leg = approved === null ? 0 : postLegs(desk, id, approved.approve.legs, approved.accounts);
+  const leg = approved === null ? 0 : postLegs(desk, id, approved.approve, approved.accounts, undone);
   const outcome = 'approve' in judged ? 'approved' : judged.outcome;
   const reason = 'approve' in judged ? null : judged.refuse;
   const window = entry === null ? 0 : desk.window;
@@ -230,12 +264,24 @@ export function repeat(desk: Desk, known: Decision, request: PostRequest): Posti
   return answer(desk, known, true);
 }
 
-/** A void reload loaded nothing: it no longer counts for the card's day. */
-function takeBack(desk: Desk, { key, facts }: PostRequest): void {
+/** A void reload loaded nothing: it no longer counts for the card. @returns the business date of its release. */
+function takeBack(desk: Desk, { key, facts }: PostRequest): string {
   const release = releaseOf(desk, key, facts);
   if (release?.card == null) throw new Error(`the release of ${key.origin}/${key.seq} names no card`);
-  const { card, at, date, counted } = release;
-  desk.cards.discount(card, keyOf(release.key).origin, at, date, counted);
+  desk.cards.discount(release.card, keyOf(release.key).origin, release);
+  return release.date;
+}
+
+/** Warns when an approval takes a cooperative across its alert level: once a crossing, before it is posted or held. */
+export function warnOfCaps(desk: Desk, { key, at }: PostRequest, { approve, guards }: Approved): void {
+  for (const guard of guards) {
+    if (guard.kind !== 'cap' || guard.alert === undefined) continue;
+    const { cooperative, max, alert: level } = guard;
+    const after = desk.books.positionAfter(cooperative, approve.legs);
+    if (after <= level || desk.books.positionAfter(cooperative, []) > level) continue;
+    const detail = `${cooperative} comes to owe ${spellRupiah(after)} of at most ${spellRupiah(max)}; settle, or raise it`;
+    alarm(desk, at, key, 'cap-near', detail);
+  }
 }
 
 /**
@@ -252,14 +298,16 @@ export function judgePost(desk: Desk, request: PostRequest): Posting {
   const date = businessDate(at);
   const judged = judge(desk, request, drafted, date);
   let counted = 0n;
+  let undone = date;
   if ('approve' in judged) {
     const cards = new Set<CardUid>();
     for (const guard of judged.guards) if ('card' in guard) cards.add(guard.card);
-    for (const uid of cards) counted += desk.cards.count(uid, judged.guards, at, date);
-    if (judged.approve.kind === 'reload-void') takeBack(desk, request);
+    for (const uid of cards) counted += desk.cards.count(uid, judged.guards, at, date, desk.decisions.nextId());
+    if (judged.approve.kind === 'reload-void') undone = takeBack(desk, request);
     moveFloats(desk, judged.guards);
+    warnOfCaps(desk, request, judged);
   }
-  return answer(desk, record(desk, judged, { key, hash, at, date, facts, slot, evidence, counted }), false);
+  return answer(desk, record(desk, judged, { key, hash, at, date, facts, slot, evidence, counted, undone }), false);
 }
 
 /** Undoes an approved sale by its mirror entry, unless the outlet's takings no longer cover it. */
@@ -292,8 +340,9 @@ function voidSale(desk: Desk, sale: Decision, at: number): void {
   const facts = { amount: sale.amount, card, issuer, acquirer, outlet };
   const date = businessDate(at);
   const approved = { approve: entry, accounts, guards: [] };
-  record(desk, approved, { key: voidKey(key), hash: '', at, date, facts, slot: null, evidence: null, counted: 0n });
-  if (sale.card !== null) desk.cards.discount(sale.card, key.origin, sale.at, sale.date, sale.counted);
+  const mirror = { key: voidKey(key), hash: '', at, date, facts, slot: null, evidence: null, counted: 0n };
+  record(desk, approved, { ...mirror, undone: sale.date });
+  if (sale.card !== null) desk.cards.discount(sale.card, key.origin, sale);
 }
 
 const NO_FACTS: ReceiptFacts = { amount: 0n, card: null, issuer: null, acquirer: null, outlet: null };

@@ -7,7 +7,18 @@ import { entryOf } from '../../rules/postings.ts';
 import type { DecisionKey, HoldAnswer, PostRequest, Settlement } from '../ledger.ts';
 import { keyNumber, keyOf } from './decisions.ts';
 import { type Hold, legsOf, slipOf } from './holds.ts';
-import { alarm, answer, bodyDiffers, type Desk, draft, judge, moveFloats, record, repeat } from './judge.ts';
+import {
+  alarm,
+  answer,
+  bodyDiffers,
+  type Desk,
+  draft,
+  judge,
+  moveFloats,
+  record,
+  repeat,
+  warnOfCaps,
+} from './judge.ts';
 
 const open = (hold: Hold): HoldAnswer => ({ kind: 'open', slip: JSON.stringify(slipOf(hold)) });
 
@@ -41,6 +52,7 @@ export function judgeHold(desk: Desk, request: PostRequest, until: number): Hold
     facts,
     evidence,
   };
+  warnOfCaps(desk, request, judged);
   desk.holds.add(made);
   moveFloats(desk, judged.guards);
   return open(made);
@@ -75,6 +87,7 @@ export function judgeRelease(desk: Desk, key: DecisionKey, at: number, claim: st
   const card = hold.facts.card === null ? null : desk.cards.get(hold.facts.card);
   if (card?.status !== 'active') return makeVoid(desk, hold, at, BLOCKED);
   desk.holds.release(hold, at, claim);
+  desk.cards.verified(card.uid, desk.decisions.nextId() - 1);
   return open(hold);
 }
 

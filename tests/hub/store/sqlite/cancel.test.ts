@@ -138,7 +138,8 @@ function takeOut(path: string, amount: number): void {
   insert.run(leg, entry, id, -amount, head, balance - amount);
   insert.run(leg + 1, entry, other, amount, 0, amount);
   db.prepare('UPDATE account SET balance = ?, head = ? WHERE id = ?').run(balance - amount, leg, id);
-  db.prepare("INSERT INTO account VALUES (?, ?, 'payout', 'other', 'credit', ?, ?)").run(
+  const columns = 'id, cooperative, kind, owner, bound, balance, head';
+  db.prepare(`INSERT INTO account (${columns}) VALUES (?, ?, 'payout', 'other', 'credit', ?, ?)`).run(
     other,
     payout.cooperative,
     amount,
