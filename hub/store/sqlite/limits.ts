@@ -37,10 +37,12 @@ const valuesOf = (profile: LimitProfile) => {
 
 /** Writes the shipped profiles into a registry that has none yet. */
 export function shipProfiles(db: Database.Database): void {
-  if (db.prepare('SELECT 1 FROM limit_profile').get() !== undefined) return;
+  const some = db.prepare('SELECT 1 FROM limit_profile');
+  if (some.get() !== undefined) return;
   const put = db.prepare(sql.putProfile);
   db.transaction(() => {
-    for (const profile of shippedProfiles) put.run(valuesOf(profile));
+    // Asked again under the lock: another process may have shipped them, and officers changed them, meanwhile.
+    if (some.get() === undefined) for (const profile of shippedProfiles) put.run(valuesOf(profile));
   }).immediate();
 }
 
