@@ -93,7 +93,8 @@ function spellOwn({ profile, perTap, perDay }: MemberLimits): string {
 const json = (value: object): string =>
   JSON.stringify(value, (_name, part: unknown) => (typeof part === 'bigint' ? toWire(part) : part));
 
-function list(deps: LimitCommandDeps, flags: Flags): void {
+/** Says what binds whom. */
+export function listLimits(deps: LimitCommandDeps, flags: Flags): void {
   withRegistry(deps, flags, (registry) => {
     const tell = (what: object, words: string) => deps.say(flags.json ? json(what) : words);
     for (const profile of registry.profiles()) {
@@ -123,7 +124,8 @@ function spellChange({ what, name, before, after, officers, at }: LimitChange): 
   return `${new Date(at).toISOString()}  ${what} ${name}: ${changed.join(', ') || 'as it was'}, by ${by}`;
 }
 
-function history(deps: LimitCommandDeps, flags: Flags): void {
+/** Says who changed which limit, the newest change first. */
+export function limitHistory(deps: LimitCommandDeps, flags: Flags): void {
   withRegistry(deps, flags, (registry) => {
     const changes = registry.limitChanges(HISTORY_MAX);
     for (const change of changes) deps.say(flags.json ? asJson(change) : spellChange(change));
@@ -150,7 +152,8 @@ function change(deps: LimitCommandDeps, flags: OfficerFlags, make: (registry: Re
   });
 }
 
-function setProfile(deps: LimitCommandDeps, name: string, flags: OfficerFlags & Partial<Figures>): void {
+/** Changes some figures of a profile, or makes one of all. */
+export function setProfile(deps: LimitCommandDeps, name: string, flags: OfficerFlags & Partial<Figures>): void {
   change(deps, flags, (registry) =>
     registry.changeProfile(name, { officers: flags.officer, at: deps.now() }, (before) => {
       const missing = FIGURES.filter(([figure]) => (flags[figure] ?? before?.[figure]) === undefined);
@@ -167,7 +170,8 @@ interface CapFlags extends OfficerFlags {
   readonly alert?: number;
 }
 
-function setCap(deps: LimitCommandDeps, id: string, netDebitCap: bigint, flags: CapFlags): void {
+/** Changes a net debit cap, in rupiah, and the level of its alarm. */
+export function setCap(deps: LimitCommandDeps, id: string, netDebitCap: bigint, flags: CapFlags): void {
   change(deps, flags, (registry) => {
     const known = registry.cooperative(id as CooperativeId);
     if (known === undefined) {
@@ -201,7 +205,8 @@ function ownFault(profile: LimitProfile, { perTap, perDay }: MemberLimits): stri
   return null;
 }
 
-function setMember(deps: LimitCommandDeps, id: string, flags: MemberFlags): void {
+/** Gives a member another profile, or limits of the member's own. */
+export function setMember(deps: LimitCommandDeps, id: string, flags: MemberFlags): void {
   const { perTap, perDay } = flags;
   change(deps, flags, (registry) => {
     const member = registry.member(id as MemberId);
@@ -215,7 +220,8 @@ function setMember(deps: LimitCommandDeps, id: string, flags: MemberFlags): void
       const profiles = registry.profiles();
       const profile = profiles.find(({ name }) => name === after.profile);
       if (profile === undefined) {
-        return `no profile is called ${quoted(after.profile)}; there are: ${profiles.map(({ name }) => name).join(', ')}`;
+        const names = profiles.map(({ name }) => name).join(', ');
+        return `no profile is called ${quoted(after.profile)}; there are: ${names}`;
       }
       return ownFault(profile, after) ?? after;
     });
@@ -227,7 +233,7 @@ export function addLimitCommands(root: Command, deps: LimitCommandDeps): void {
   const limits = root.command('limits').description('what members may do, and what cooperatives may owe');
   const plain = ['--json', 'one JSON object a line'] as const;
   const shown = { list: 'profiles, caps, and members with other limits', history: 'who changed which limit, and how' };
-  for (const [name, run] of Object.entries({ list, history })) {
+  for (const [name, run] of Object.entries({ list: listLimits, history: limitHistory })) {
     const command = limits.command(name).description(shown[name as keyof typeof shown]);
     command
       .option(...plain)

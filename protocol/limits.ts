@@ -39,9 +39,9 @@ export const registered: LimitProfile = {
 };
 
 /**
- * The profiles that a new hub has. Balance and incoming sums are Bank Indonesia's for server-based electronic money: PBI
- * 23/6/PBI/2021 on payment service providers, the figures of registered holders as raised from 1 July 2022 (before: 10
- * and 20 million). All others are the pilot's, at or below them.
+ * The profiles that a new hub has. Balance and incoming sums are Bank Indonesia's for server-based electronic money:
+ * PBI 23/6/PBI/2021 on payment service providers, the figures of registered holders as raised from 1 July 2022 (before:
+ * 10 and 20 million). All others are the pilot's, at or below them.
  */
 export const shippedProfiles: readonly LimitProfile[] = [
   registered,

@@ -65,9 +65,9 @@ function memberGuards({ kind, amount, limits }: CashFacts, account: Account): re
 }
 
 /**
- * Judges a deposit, or whether money may be held for a withdrawal. Funds, drawer, float, cap, the member's limits and the
- * card's status are judged by guards and bounds inside the ledger. The cap is that of the cooperative which comes to owe: the counter's
- * owes for a deposit, the member's for a withdrawal and its fee.
+ * Judges a deposit, or whether money may be held for a withdrawal. Funds, drawer, float, cap, the member's limits and
+ * the card's status are judged by guards and bounds inside the ledger. The cap is that of the cooperative which comes
+ * to owe: the counter's owes for a deposit, the member's for a withdrawal and its fee.
  */
 export function judgeCash(facts: CashFacts): Verdict {
   for (const [refuse, fails] of checks) if (fails(facts)) return { refuse, outcome: 'declined' };

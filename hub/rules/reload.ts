@@ -44,9 +44,9 @@ const checks: readonly (readonly [Refusal, (facts: ReloadFacts) => boolean])[] =
 ];
 
 /**
- * Judges the release of a reload (TRUTH sections 6 and 14) by the limits of its member, like a payment without PIN. Funds,
- * an earlier reload, the card's status, counter and purse, and what was used of the limits are judged by its guards inside
- * the post.
+ * Judges the release of a reload (TRUTH sections 6 and 14) by the limits of its member, like a payment without PIN.
+ * Funds, an earlier reload, the card's status, counter and purse, and what was used of the limits are judged by its
+ * guards inside the post.
  */
 export function judgeReload(facts: ReloadFacts): Verdict {
   for (const [refuse, fails] of checks) {

@@ -3,8 +3,8 @@ import type { EntryKind } from './entries.ts';
 
 /**
  * How the legs of a kind count at members' accounts. `moves`: a debit is spent, a credit is income. `returns`: the
- * mirror of an earlier entry, which gives back what that one had counted. The rest is no use of the account: its opening,
- * and what comes back from the member's own card. Claims that a card has proven never count (TRUTH section 7).
+ * mirror of an earlier entry, which gives back what that one had counted. The rest is no use of the account: its
+ * opening, and what comes back from the member's own card. Claims that a card has proven never count (TRUTH section 7).
  */
 export const usageOf: Readonly<Record<EntryKind, 'moves' | 'returns' | 'none'>> = {
   opening: 'none',
@@ -31,8 +31,8 @@ export interface Usage {
 export const unused = (): Usage => ({ day: '', dayOut: 0n, monthOut: 0n, monthIn: 0n });
 
 /**
- * Whether a date lies in a later month than the latest counted. Should the hub's clock go back over midnight, the day and
- * the month that were reached go on: no limit opens twice.
+ * Whether a date lies in a later month than the latest counted. Should the hub's clock go back over midnight, the day
+ * and the month that were reached go on: no limit opens twice.
  */
 const isNewMonth = (day: string, date: string): boolean => date > day && date.slice(0, 7) !== day.slice(0, 7);
 

@@ -1,12 +1,19 @@
-/** `simpul-hub limits` as officers run it beside a hub that serves: who, what, before, after; and what it then refuses. */
+/** `simpul-hub limits` beside a hub that serves: who, what, before, after; and what the hub then refuses. */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { Command, CommanderError } from 'commander';
 import { expect, test } from 'vitest';
 import { hubPaths } from '../../hub/config.ts';
-import { addLimitCommands } from '../../hub/limitcommands.ts';
+import {
+  type LimitCommandDeps,
+  limitHistory,
+  listLimits,
+  setCap,
+  setMember,
+  setProfile,
+} from '../../hub/limitcommands.ts';
 import type { CooperativeId, MemberId } from '../../protocol/ids.ts';
+import { registered } from '../../protocol/limits.ts';
 import { spellRupiah } from '../../protocol/money.ts';
 import { repository } from '../town/repository.ts';
 import { tapRequest } from './taps.ts';
@@ -17,6 +24,7 @@ import { openWorld } from './world.ts';
 const PATIENCE_MS = 90_000;
 const BIN = join(repository(), 'hub/bin/simpul-hub.js');
 const NOW = Date.parse('2026-11-24T12:00:00+07:00');
+const OFFICERS = ['Ani Rahayu', 'Budi Santoso'];
 const BOTH = ['--officer', 'Ani Rahayu', 'Budi Santoso'] as const;
 
 interface Done {
@@ -32,22 +40,15 @@ function limitsAlone(directory: string, ...args: string[]): Done {
   return { code: status, out: stdout, err: stderr };
 }
 
-/** The same commands in this process, which is sooner; they open the registry for themselves. */
-function limits(directory: string, ...args: string[]): Done {
+/** The same in this process, which is sooner; the registry is opened anew all the same. */
+function limits(run: (deps: LimitCommandDeps) => void): Done {
   let code = 0;
   const [out, err]: [string[], string[]] = [[], []];
-  const root = new Command().exitOverride().configureOutput({ writeErr: (text) => void err.push(text) });
   const fail = (error: string) => {
     code = 1;
     err.push(error);
   };
-  addLimitCommands(root, { say: (text) => void out.push(`${text}\n`), fail, now: () => NOW });
-  try {
-    root.parse(['limits', ...args, '--data', directory], { from: 'user' });
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    code = 2;
-  }
+  run({ say: (text) => void out.push(`${text}\n`), fail, now: () => NOW });
   return { code, out: out.join(''), err: err.join('') };
 }
 
@@ -61,7 +62,7 @@ const objects = (text: string) =>
 const TOKO = 'toko' as CooperativeId;
 const soon = <T>(look: () => T) => expect.poll(look, { timeout: PATIENCE_MS });
 
-test('two officers lower a member’s limits, a profile and a cap; the hub that serves binds them, the trace names both', {
+test('two officers lower a member’s limits, a profile and a cap; the hub that serves holds to them', {
   timeout: PATIENCE_MS,
 }, async () => {
   const world = await openWorld();
@@ -92,7 +93,8 @@ test('two officers lower a member’s limits, a profile and a cap; the hub that 
   const chosen = limitsAlone(directory, 'set-member', member, '--per-tap', '5000', ...BOTH, '--json');
   expect(chosen).toMatchObject({ code: 0, err: '' });
   const before = { profile: 'registered', perTap: null, perDay: null };
-  const officers = ['Ani Rahayu', 'Budi Santoso'];
+  const officers = OFFICERS;
+  const flags = { data: directory, officer: OFFICERS };
   expect(objects(chosen.out)).toMatchObject([
     { what: 'member', name: member, before, after: { ...before, perTap: 5_000 }, officers },
   ]);
@@ -100,7 +102,7 @@ test('two officers lower a member’s limits, a profile and a cap; the hub that 
   expect(await pay(5_001)).toBe('pay-limit');
   expect(await pay(5_000)).toBe('approved');
 
-  expect(limits(directory, 'set-profile', 'registered', '--pin-above', '4000', ...BOTH).code).toBe(0);
+  expect(limits((deps) => setProfile(deps, 'registered', { ...flags, pinAbove: 4_000n })).code).toBe(0);
   await soon(() => registry.limitsOf(member).pinAbove).toBe(4_000n);
   expect([await pay(4_001), await pay(4_001, false), await pay(4_001, true)]).toEqual([
     'pin-needed',
@@ -114,13 +116,13 @@ test('two officers lower a member’s limits, a profile and a cap; the hub that 
   );
   const owed = (await world.hub.ledger.balances(owing)).reduce((sum, balance) => sum + balance, 0n);
   const cap = owed + 4_000n;
-  expect(limits(directory, 'set-cap', TOKO, String(cap), '--alert', '8000', ...BOTH).code).toBe(0);
+  expect(limits((deps) => setCap(deps, TOKO, cap, { ...flags, alert: 8_000 })).code).toBe(0);
   await soon(() => registry.cooperative(TOKO)?.netDebitCap).toBe(cap);
   expect([await pay(4_000), await pay(4_000)]).toEqual(['approved', 'debit-cap']);
   const alarms = await world.hub.ledger.alarms(10);
   expect(alarms.map(({ kind }) => kind)).toEqual(['cap-near']);
 
-  const [newest, ...earlier] = objects(limits(directory, 'history', '--json').out);
+  const [newest, ...earlier] = objects(limits((deps) => limitHistory(deps, { data: directory, json: true })).out);
   expect(newest).toMatchObject({
     what: 'cap',
     name: TOKO,
@@ -129,7 +131,7 @@ test('two officers lower a member’s limits, a profile and a cap; the hub that 
     officers,
   });
   expect(earlier.map(({ what, name }) => `${what} ${name}`)).toEqual(['profile registered', `member ${member}`]);
-  const listed = objects(limits(directory, 'list', '--json').out);
+  const listed = objects(limits((deps) => listLimits(deps, { data: directory, json: true })).out);
   expect(listed.find(({ what }) => what === 'member')).toEqual({
     what: 'member',
     name: member,
@@ -137,52 +139,64 @@ test('two officers lower a member’s limits, a profile and a cap; the hub that 
     perTap: 5_000,
     perDay: null,
   });
-  expect(limits(directory, 'list').out).toContain(`Cooperative toko: may owe ${spellRupiah(cap)}, an alarm from `);
+  expect(limits((deps) => listLimits(deps, { data: directory })).out).toContain(
+    `Cooperative toko: may owe ${spellRupiah(cap)}, an alarm from `,
+  );
   wire.socket.destroy();
 });
 
-test('one officer, the same twice, unknown names, limits that do not fit: nothing changes, the error says why', {
-  timeout: PATIENCE_MS,
-}, async () => {
+test('one officer, unknown names, limits that do not fit: nothing changes, and the error says why', async () => {
   const world = await openWorld();
   const { directory } = world;
+  const flags = { data: directory, officer: OFFICERS };
   const [member = ''] = world.hub.registry.cards().map((card) => card.member);
-  const wrong: readonly (readonly [string[], number, RegExp])[] = [
-    [['set-cap', 'pasar', '1', '--officer', 'Ani'], 1, /two officers/],
-    [['set-cap', 'pasar', '1', '--officer', 'Ani', ' ani '], 1, /two people/],
-    [['set-cap', 'pasar', '1'], 2, /--officer/],
-    [['set-cap', 'nowhere', '1', ...BOTH], 1, /"nowhere" is not registered/],
-    [['set-cap', 'pasar', '-1', ...BOTH], 2, /unknown option|whole rupiah/],
-    [['set-cap', 'pasar', '1', '--alert', '10001', ...BOTH], 2, /from 0 to 10000/],
-    [['set-profile', 'anak', '--per-tap', '1', ...BOTH], 1, /needs --per-day .*--no-pin-per-day too/],
-    [['set-profile', 'registered', '--per-day', '40000001', ...BOTH], 1, /must not be above that of a month/],
-    [['set-profile', 'registered', '--per-tap', '1.5', ...BOTH], 2, /whole rupiah/],
-    [['set-member', 'nobody', '--per-tap', '1', ...BOTH], 1, /"nobody" is not registered/],
-    [['set-member', member, '--profile', 'anak', ...BOTH], 1, /no profile is called "anak"; there are: registered/],
-    [['set-member', member, '--per-day', '10000001', ...BOTH], 1, /an own limit may only be lower/],
-    [['set-member', member, '--per-tap', 'all', ...BOTH], 2, /whole rupiah/],
+  const wrong: readonly (readonly [(deps: LimitCommandDeps) => void, RegExp])[] = [
+    [(deps) => setCap(deps, 'pasar', 1n, { ...flags, officer: ['Ani'] }), /two officers/],
+    [(deps) => setCap(deps, 'pasar', 1n, { ...flags, officer: ['Ani', ' ani '] }), /two people/],
+    [(deps) => setCap(deps, 'nowhere', 1n, flags), /"nowhere" is not registered/],
+    [(deps) => setCap(deps, 'pasar', 1n, { ...flags, data: '/nonexistent' }), /simpul-hub init/],
+    [(deps) => setProfile(deps, 'anak', { ...flags, perTap: 1n }), /needs --per-day .*--no-pin-per-day too/],
+    [(deps) => setProfile(deps, 'registered', { ...flags, perDay: 40_000_001n }), /not be above that of a month/],
+    [(deps) => setProfile(deps, 'registered', { ...flags, perTap: 10_000_001n }), /not be above that of a day/],
+    [(deps) => setProfile(deps, 'A b', { ...flags, ...registered }), /small letters/],
+    [(deps) => setMember(deps, 'nobody', { ...flags, perTap: 1n }), /"nobody" is not registered/],
+    [(deps) => setMember(deps, member, { ...flags, profile: 'anak' }), /no profile is called "anak"; .* registered/],
+    [(deps) => setMember(deps, member, { ...flags, perDay: 10_000_001n }), /an own limit may only be lower/],
+    [(deps) => setMember(deps, member, { ...flags, perTap: 2_000_001n }), /an own limit may only be lower/],
   ];
-  for (const [args, code, why] of wrong) {
-    const done = limits(directory, ...args);
-    expect([done.code, done.out], args.join(' ')).toEqual([code, '']);
+  for (const [run, why] of wrong) {
+    const done = limits(run);
+    expect([done.code, done.out], String(why)).toEqual([1, '']);
     expect(done.err).toMatch(why);
   }
-  expect(limits(directory, 'history')).toEqual({ code: 0, out: 'No limit was changed\n', err: '' });
+  const nothing = { code: 0, out: 'No limit was changed\n', err: '' };
+  expect(limits((deps) => limitHistory(deps, { data: directory }))).toEqual(nothing);
 });
 
-test('own limits are taken away again with none; a profile lowered below them binds at once', {
-  timeout: PATIENCE_MS,
-}, async () => {
+test('called wrongly, a command says so and ends with 2', { timeout: PATIENCE_MS }, () => {
+  const misused: readonly (readonly [string[], RegExp])[] = [
+    [['set-cap', 'pasar', '1'], /--officer/],
+    [['set-cap', 'pasar', '1', '--alert', '10001', ...BOTH], /from 0 to 10000/],
+    [['set-member', 'ps-0001', '--per-tap', 'all', ...BOTH], /whole rupiah/],
+  ];
+  for (const [args, why] of misused) {
+    const done = limitsAlone('/nonexistent', ...args);
+    expect([done.code, done.out], args.join(' ')).toEqual([2, '']);
+    expect(done.err).toMatch(why);
+  }
+});
+
+test('own limits are taken away again with none; a profile lowered below them binds at once', async () => {
   const world = await openWorld();
-  const { directory } = world;
   const { registry } = world.hub;
+  const flags = { data: world.directory, officer: OFFICERS };
   const [member = '' as MemberId] = registry.cards().map((card) => card.member);
-  expect(limits(directory, 'set-member', member, '--per-day', '900000', '--per-tap', '800000', ...BOTH).code).toBe(0);
-  expect(limits(directory, 'set-member', member, '--per-tap', 'none', ...BOTH).code).toBe(0);
-  const figures = ['--per-tap', '100000', '--per-day', '500000'];
-  expect(limits(directory, 'set-profile', 'registered', ...figures, ...BOTH).code).toBe(0);
+  const done = (run: (deps: LimitCommandDeps) => void) => expect(limits(run)).toMatchObject({ code: 0, err: '' });
+  done((deps) => setMember(deps, member, { ...flags, perDay: 900_000n, perTap: 800_000n }));
+  done((deps) => setMember(deps, member, { ...flags, perTap: 'none' }));
+  done((deps) => setProfile(deps, 'registered', { ...flags, perTap: 100_000n, perDay: 500_000n }));
   await soon(() => registry.limitsOf(member)).toMatchObject({ perTap: 100_000n, perDay: 500_000n });
-  expect(limits(directory, 'set-profile', 'registered', '--per-day', '40000000', ...BOTH).code).toBe(0);
+  done((deps) => setProfile(deps, 'registered', { ...flags, perDay: 40_000_000n }));
   await soon(() => registry.limitsOf(member)).toMatchObject({ perTap: 100_000n, perDay: 900_000n });
 });
 

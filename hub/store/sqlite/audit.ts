@@ -44,8 +44,8 @@ const queries = {
     WHERE (hold.state = 'held' OR hold.state = 'released') <> (entry.id IS NULL)
       OR (hold.state = 'posted') <> (entry.kind IS 'withdrawal')
       OR entry.amount <> json_extract(hold.instruction, '$.figures.amount')`,
-  // Members' legs in the order of posting, with the date by which each counts: a mirror's is that of the entry it undoes,
-  // which stands 2^24 origins below (VOID_ORIGIN; RELOAD_ORIGIN - RELEASE_ORIGIN).
+  // Members' legs in the order of posting, with the date by which each counts: a mirror's is that of the entry it
+  // undoes, which stands 2^24 origins below (VOID_ORIGIN; RELOAD_ORIGIN - RELEASE_ORIGIN).
   used: `SELECT account.id, leg.amount, entry.kind, entry.date, undone.date AS undone
     FROM leg CROSS JOIN account ON account.id = leg.account CROSS JOIN entry ON entry.id = leg.entry
     LEFT JOIN entry undone ON undone.key = entry.key - 281474976710656

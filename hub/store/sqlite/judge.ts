@@ -77,9 +77,9 @@ function fillSlot(desk: Desk, { slot, key, at, verdict }: PostRequest): 'slot-ta
 }
 
 /**
- * An open hold counts against whatever day and month it is, from when it was held until it ends; posted, it counts on the
- * date of that posting. So what was used and what is held never exceed the limit together: posting moves a sum from one
- * to the other, and a new day or month only takes from what was used.
+ * An open hold counts against whatever day and month it is, from when it was held until it ends; posted, it counts on
+ * the date of that posting. So what was used and what is held never exceed the limit together: posting moves a sum from
+ * one to the other, and a new day or month only takes from what was used.
  */
 function usageRefusal(desk: Desk, guard: Guard & { kind: 'spend' | 'income' }, date: string): Refusal | null {
   const held = desk.books.get(guard.account);
@@ -279,8 +279,8 @@ export function warnOfCaps(desk: Desk, { key, at }: PostRequest, { approve, guar
     const { cooperative, max, alert: level } = guard;
     const after = desk.books.positionAfter(cooperative, approve.legs);
     if (after <= level || desk.books.positionAfter(cooperative, []) > level) continue;
-    const detail = `${cooperative} comes to owe ${spellRupiah(after)} of at most ${spellRupiah(max)}; settle, or raise it`;
-    alarm(desk, at, key, 'cap-near', detail);
+    const sums = `${spellRupiah(after)} of at most ${spellRupiah(max)}`;
+    alarm(desk, at, key, 'cap-near', `${cooperative} comes to owe ${sums}; settle, or raise the cap`);
   }
 }
 

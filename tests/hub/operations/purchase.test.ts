@@ -129,7 +129,7 @@ test('a kiosk without a keypad that claims a PIN is refused without a decision, 
   expect((await world.hub.ledger.alarms(50)).map(({ kind }) => kind)).toContain('role-foreign');
 });
 
-test('above the threshold a sale needs the PIN, and is paid with it; above the limit per payment nothing helps', async () => {
+test('above the threshold a sale needs the PIN; above the limit per payment it is never paid', async () => {
   const above = Number(registered.pinAbove) + 1;
   let tmc = 7_000;
   const pay = (amount: number, claimed: Pick<PurchaseRequest, 'pinVerified'>) => {

@@ -83,7 +83,7 @@ test('a sound sale is approved, and the ledger is asked for status, pause, limit
   ]);
 });
 
-test('with the PIN a payment above the threshold is approved, draws nothing without PIN, and starts that sum anew', () => {
+test('with the PIN a payment above the threshold is approved, and starts the sum without PIN anew', () => {
   const limits = { ...registered, pinAbove: 49_999n };
   const verdict = judgePurchase({ ...sound, limits, pinVerified: true });
   if (!('approve' in verdict)) throw new Error(`refused: ${verdict.refuse}`);

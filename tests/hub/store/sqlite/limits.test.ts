@@ -80,7 +80,7 @@ test('a refused sale changes nothing: what was left for the day is still there',
   expect(words(engine, sold([spend(60_000n, NEVER, 10_000n)], { amount: 10_000n }))).toEqual(['approved']);
 });
 
-test('two deposits in one batch that together break the balance or the income of the month: the second is refused', () => {
+test('of two deposits in one batch that together break balance or income the second is refused', () => {
   const room: Guard = { kind: 'room', account: member(), amount: 100_000n, max: 250_000n };
   const income: Guard = { kind: 'income', account: member(), amount: 100_000n, month: 150_000n };
   for (const [guard, why] of [
@@ -125,7 +125,7 @@ test('a clock that goes back over midnight opens neither the day nor the month a
   expectSound(path);
 });
 
-test('a void gives the day and the month back on the day of the sale, later the month, in another month nothing', () => {
+test('a void gives back day and month on the day of the sale, later the month, in another month nothing', () => {
   const { engine, path } = rich();
   const voidAt = (at: number) => {
     words(engine, sold([]));
@@ -141,7 +141,7 @@ test('a void gives the day and the month back on the day of the sale, later the 
   expect(voidAt(NEW_MONTH)).toEqual(['2026-12-01', 50_000, 50_000, 0]);
 });
 
-test('a load counts like a payment, and no more once it is void; what it brings to the purse or back is no income', () => {
+test('a load counts like a payment, and no more once it is void; what comes back is no income', () => {
   const { engine, path } = rich();
   const guards = [spend(60_000n)];
   expect(words(engine, reload('reload-release', { seq: 1, guards }))).toEqual(['approved']);
@@ -228,7 +228,7 @@ test('sums are kept over a restart of the engine', () => {
   ]);
 });
 
-test('crossing the alert level of a cap writes one alarm a crossing, above it none, and none for a refused sale', () => {
+test('crossing the alert level of a cap writes one alarm a crossing, and none for a refused sale', () => {
   const { engine } = rich();
   const cap = (max = NEVER): Guard => ({ kind: 'cap', cooperative: I, max, alert: 120_000n });
   const near = () => engine.alarms(50).filter(({ kind }) => kind === 'cap-near');
