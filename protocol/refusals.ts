@@ -13,7 +13,10 @@ interface RefusalWords {
   readonly retry: Retry;
 }
 
-/** Decisions first (1xx money, 2xx card, 3xx kiosk and freshness), then messages that reached no decision (9xx). */
+/**
+ * Decisions first (1xx money, 2xx card, 3xx kiosk and freshness), then messages that reached no decision (9xx). Only
+ * `pin-needed` is both: a withdrawal waits for its PIN, a sale without one is declined.
+ */
 export const refusals = {
   'insufficient-funds': row(
     101,
