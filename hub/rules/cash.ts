@@ -2,9 +2,8 @@
 import type { CardUid, CooperativeId, MemberId, OutletId } from '../../protocol/ids.ts';
 import { counterLimits, type LimitProfile } from '../../protocol/limits.ts';
 import type { Refusal } from '../../protocol/refusals.ts';
-import type { Account } from './accounts.ts';
+import { type Account, memberOf } from './accounts.ts';
 import type { CashKind, Guard, Verdict } from './entries.ts';
-import { memberOf } from './postings.ts';
 import { quote, type Tariff } from './tariffs.ts';
 
 /** Someone of the staff, by the card laid down. */

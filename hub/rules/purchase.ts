@@ -3,9 +3,9 @@ import type { CardUid, CooperativeId, KioskNo, MemberId, OutletId } from '../../
 import { FRESH_SECONDS, type LimitProfile, PAUSE_SECONDS } from '../../protocol/limits.ts';
 import type { Outcome } from '../../protocol/receipt.ts';
 import type { Refusal } from '../../protocol/refusals.ts';
+import { memberOf } from './accounts.ts';
 import type { Guard, PurchaseFigures, Verdict } from './entries.ts';
 import { pinGuards } from './limits.ts';
-import { memberOf } from './postings.ts';
 import { quote, type Tariff } from './tariffs.ts';
 
 /** What the operation found out about the certificate; each part is true only if it was checked and held. */

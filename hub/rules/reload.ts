@@ -2,9 +2,9 @@
 import type { CardUid, CooperativeId, MemberId } from '../../protocol/ids.ts';
 import { FRESH_SECONDS, type LimitProfile, PURSE_CEILING } from '../../protocol/limits.ts';
 import type { Refusal } from '../../protocol/refusals.ts';
+import { memberOf, purseOf, transitOf } from './accounts.ts';
 import type { Guard, ReloadKind, Verdict } from './entries.ts';
 import { pinGuards } from './limits.ts';
-import { memberOf, purseOf, transitOf } from './postings.ts';
 
 export interface ReloadFacts {
   /** As requested, in rupiah, above zero. */

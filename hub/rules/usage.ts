@@ -4,7 +4,8 @@ import type { EntryKind } from './entries.ts';
 /**
  * How the legs of a kind count at members' accounts. `moves`: a debit is spent, a credit is income. `returns`: the
  * mirror of an earlier entry, which gives back what that one had counted. The rest is no use of the account: its
- * opening, and what comes back from the member's own card. Claims that a card has proven never count (TRUTH section 7).
+ * opening, what comes back from the member's own card or is lent while a dispute is open, rewards, and what officers
+ * move by hand. Claims that a card has proven never count (TRUTH section 7).
  */
 export const usageOf: Readonly<Record<EntryKind, 'moves' | 'returns' | 'none'>> = {
   opening: 'none',
@@ -14,9 +15,26 @@ export const usageOf: Readonly<Record<EntryKind, 'moves' | 'returns' | 'none'>> 
   reload: 'none',
   'reload-void': 'returns',
   drain: 'none',
+  'purse-return': 'none',
   deposit: 'moves',
   withdrawal: 'moves',
   funding: 'none',
+  'purse-sale': 'none',
+  transfer: 'moves',
+  payout: 'moves',
+  bill: 'moves',
+  cashback: 'none',
+  points: 'none',
+  redeem: 'none',
+  'reward-return': 'none',
+  refund: 'returns',
+  dispute: 'none',
+  'dispute-won': 'none',
+  'dispute-lost': 'none',
+  'dispute-lapsed': 'none',
+  provision: 'none',
+  adjustment: 'none',
+  collect: 'none',
 };
 
 /** What was used in the period of the latest date counted; amounts in rupiah. */
@@ -59,15 +77,18 @@ export function use(usage: Usage, amount: bigint, date: string): void {
   }
 }
 
+/** A return may go to another account than the one that had paid: that one had counted less, or nothing. */
+const less = (sum: bigint, amount: bigint): bigint => (sum > amount ? sum - amount : 0n);
+
 /**
  * Gives back what the leg of an earlier entry has counted, as far as its day and month still run.
  * @param amount of the leg that returns it, positive for what had left @param date of the earlier entry
  */
 export function giveBack(usage: Usage, amount: bigint, date: string): void {
   if (date.slice(0, 7) !== usage.day.slice(0, 7)) return;
-  if (amount < 0n) usage.monthIn += amount;
+  if (amount < 0n) usage.monthIn = less(usage.monthIn, -amount);
   else {
-    usage.monthOut -= amount;
-    if (date === usage.day) usage.dayOut -= amount;
+    usage.monthOut = less(usage.monthOut, amount);
+    if (date === usage.day) usage.dayOut = less(usage.dayOut, amount);
   }
 }

@@ -2,11 +2,12 @@
 import Database from 'better-sqlite3';
 import { expect, test } from 'vitest';
 import type { Guard } from '../../../../hub/rules/entries.ts';
+import { REFUND_ORIGIN } from '../../../../hub/store/ledger.ts';
 import { auditFile } from '../../../../hub/store/sqlite/audit.ts';
 import type { Engine, Work } from '../../../../hub/store/sqlite/engine.ts';
 import { deposit, expire, funding, hold, ownOpening, release, settle, tell, UNTIL } from './counters.ts';
 import { newEngine, newFile } from './ledgerfile.ts';
-import { CARD, I, KIOSK, member, NOON } from './town.ts';
+import { A, CARD, I, KIOSK, member, NOON, OUTLET, payout, purse } from './town.ts';
 import { cancel, opening, post, putCard, reload, type SaleChanges, sale, words } from './works.ts';
 
 const AMOUNT = 50_000n;
@@ -139,6 +140,50 @@ test('a void gives back day and month on the day of the sale, later the month, i
   expect(voidAt(NOON + DAY_MS)).toEqual(['2026-11-25', 50_000, 50_000, 0]);
   // Its sale was noon of the 24th again, counted on the 25th by a clock that went back.
   expect(voidAt(NEW_MONTH)).toEqual(['2026-12-01', 50_000, 50_000, 0]);
+});
+
+/** Gives part of a payment back to a member's account. */
+function refund(seq: number, original: number, amount: bigint, at = NOON, owner = 'siti'): Work {
+  const figures = { original: `${KIOSK}/${original}`, member: member(owner), amount, authority: 'mirror' } as const;
+  return post({
+    key: { origin: REFUND_ORIGIN + KIOSK, seq },
+    hash: seq.toString(16).padStart(32, 'f'),
+    at,
+    verdict: { approve: { kind: 'refund', figures }, guards: [] },
+    slot: null,
+    facts: { amount, card: CARD, issuer: I, acquirer: A, outlet: OUTLET },
+    evidence: null,
+  });
+}
+
+test('a refund gives back its part; one that goes to another account takes nothing from what that one used', () => {
+  const { engine, path } = rich();
+  words(engine, sold([]), sold([], { amount: 10_000n, owner: 'budi' }));
+  const paid = last() - 1;
+  expect(words(engine, refund(1, paid, 20_000n), refund(2, paid, 5_000n, NOON, 'budi'))).toEqual([
+    'approved',
+    'approved',
+  ]);
+  expect(usage(path)).toEqual(['2026-11-24', 30_000, 30_000, 0]);
+  expect(words(engine, refund(3, paid, 10_000n, NOON, 'budi'))).toEqual(['approved']);
+  expect(usage(path, 'budi')).toEqual(['2026-11-24', 0, 0, 0]);
+  expectSound(path);
+});
+
+test('a refund of a payment from the purse, which used up no limit, gives none back', () => {
+  const { engine, path } = rich();
+  words(engine, reload('reload-release', { seq: 1 }), reload('reload', { seq: 1 }));
+  const from = [{ account: purse, amount: 40_000n }];
+  const figures = { issuer: I, acquirer: A, from, to: [{ account: payout, amount: 40_000n }], amount: 40_000n };
+  const paid = sale({ seq: ++seqs, amount: 40_000n });
+  const approve = {
+    kind: 'purse-sale',
+    figures: { ...figures, fee: 0n, shares: [], authority: 'card-certificate' },
+  } as const;
+  const claimed = post({ ...paid, verdict: { approve, guards: [] } });
+  expect(words(engine, claimed, refund(1, last(), 40_000n))).toEqual(['approved', 'approved']);
+  expect(usage(path)).toEqual(['2026-11-24', 50_000, 50_000, 0]);
+  expectSound(path);
 });
 
 test('a load counts like a payment, and no more once it is void; what comes back is no income', () => {
