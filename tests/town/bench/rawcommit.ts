@@ -39,6 +39,8 @@ interface Batch {
   readonly cards: readonly Values[];
   readonly newAccounts: readonly Values[];
   readonly accounts: readonly Values[];
+  /** Accounts of members, with what they used. */
+  readonly members: readonly Values[];
 }
 
 interface LegRow {
@@ -55,6 +57,10 @@ interface AccountRow {
   readonly cooperative: string;
   readonly kind: AccountKind;
   readonly owner: string;
+  readonly day: string;
+  readonly day_out: number;
+  readonly month_out: number;
+  readonly month_in: number;
 }
 
 type EntryRow = Omit<Decision, 'keyVersion'> & { readonly key_version: number | null };
@@ -67,6 +73,8 @@ interface CardRow {
   readonly recent: string;
   readonly day: string;
   readonly day_sum: number;
+  readonly no_pin: number;
+  readonly pin: number;
 }
 
 /** Reads a finished run's decisions in their order and gathers them into commits. */
@@ -75,11 +83,13 @@ function gather(path: string, size: number, most: number): Batch[] {
   const first = keyNumber({ origin: HUB_ORIGIN, seq: 0 });
   const entries = db.prepare('SELECT * FROM entry WHERE key < ? ORDER BY id LIMIT ?').all(first, most) as EntryRow[];
   const legsOf = db.prepare('SELECT * FROM leg WHERE id >= ? AND id < ? ORDER BY id');
-  const account = db.prepare('SELECT id, cooperative, kind, owner FROM account WHERE id = ?');
+  const account = db.prepare('SELECT * FROM account WHERE id = ?');
   const card = db.prepare('SELECT * FROM card WHERE uid = ?');
   const known = new Set<number>(
     db.prepare("SELECT id FROM account WHERE kind IN ('member', 'bank')").pluck().all() as number[],
   );
+  const members = new Set<number>(db.prepare("SELECT id FROM account WHERE kind = 'member'").pluck().all() as number[]);
+  const isMember = (leg: LegRow) => members.has(leg.account);
   const batches: Batch[] = [];
   for (let at = 0; at < entries.length; at += size) {
     const slice = entries.slice(at, at + size);
@@ -102,20 +112,28 @@ function gather(path: string, size: number, most: number): Batch[] {
       cards: slice
         .filter(({ card: uid }) => uid !== null)
         .map(({ card: uid }) => card.get(uid) as CardRow)
-        .map(({ status, key_version, tmc, recent, day, day_sum, id }) => [
+        .map(({ status, key_version, tmc, recent, day, day_sum, no_pin, pin, id }) => [
           status,
           key_version,
           tmc,
           recent,
           day,
           BigInt(day_sum),
+          BigInt(no_pin),
+          pin,
           id,
         ]),
       newAccounts: fresh.map(({ account: id, balance, id: head }) => {
         const { cooperative, kind, owner } = account.get(id) as AccountRow;
         return [id, cooperative, kind, owner, accountKinds[kind].bound, BigInt(balance), head];
       }),
-      accounts: old.map(({ account: id, balance, id: head }) => [BigInt(balance), head, id]),
+      accounts: old
+        .filter((leg) => !isMember(leg))
+        .map(({ account: id, balance, id: head }) => [BigInt(balance), head, id]),
+      members: old.filter(isMember).map(({ account: id, balance, id: head }) => {
+        const { day, day_out, month_out, month_in } = account.get(id) as AccountRow;
+        return [BigInt(balance), head, day, BigInt(day_out), BigInt(month_out), BigInt(month_in), id];
+      }),
     });
   }
   db.close();
@@ -131,6 +149,7 @@ function commitAll(path: string, batches: readonly Batch[]): number[] {
   const card = db.prepare(cardSql.update);
   const insert = db.prepare(accountSql.insert);
   const update = db.prepare(accountSql.update);
+  const use = db.prepare(accountSql.use);
   const times: number[] = [];
   let walMax = WAL_BYTES;
   for (const batch of batches) {
@@ -140,6 +159,7 @@ function commitAll(path: string, batches: readonly Batch[]): number[] {
     writeLegs(batch.legs);
     for (const values of batch.newAccounts) insert.run(values);
     for (const values of batch.accounts) update.run(values);
+    for (const values of batch.members) use.run(values);
     for (const values of batch.cards) card.run(values);
     commit.run();
     times.push(performance.now() - from);
