@@ -259,7 +259,13 @@ function faultsOf({ enginePath, rawPath }: Grown, whole: boolean): string[] {
 }
 
 function run(order: LedgerOrder): LedgerReport {
-  const note = (line: string) => void process.stderr.write(`${line}\n`);
+  const started = performance.now();
+  const note = (line: string) => {
+    const seconds = ((performance.now() - started) / 1000).toFixed(1);
+    process.stderr.write(`${seconds} s: ${line}\n`);
+  };
+  // The library that is loaded delays until it is told otherwise.
+  setDelay(null);
   const town = salesTown(order.cards);
   const { directory, sizes, warm } = order;
   const grown = grow({ directory, town, sizes, warm }, note);
@@ -270,16 +276,18 @@ function run(order: LedgerOrder): LedgerReport {
     engine.close();
     raw.close();
   }
-  note('statements, and the trial balance of each size');
   return {
     sizes: sites.map(({ grown: one, cells }) => {
       const { size, seconds, cpuUs, grownBy, bytesPerEntry, lines } = one;
       const audited = size <= order.auditMax;
+      note(`statements at ${size}`);
+      const times = timeLines(one, town, order.statements);
+      note(`trial balance at ${size}`);
       return {
         ...{ size, seconds, cpuUs, grownBy, bytesPerEntry, lines, audited },
         grown: one.tally,
         cells: cells.map(({ cell, ...measured }) => ({ name: cell.name, ...measured })),
-        ...timeLines(one, town, order.statements),
+        ...times,
         faults: faultsOf(one, audited),
       };
     }),
