@@ -15,6 +15,7 @@ export type LedgerPlan = Omit<LedgerOrder, 'directory' | 'batches' | 'delayUs'>;
  */
 const BATCHES = [16, 32, 64, 128, 64, 80];
 const DELAY_US = 2000;
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 
 const cellsOf = (commits: number, delayed: number): Cell[] => [
   { name: 'town', crowd: 'town', delayed: false, commits },
@@ -205,12 +206,16 @@ export async function runLedger(plan: LedgerPlan): Promise<LedgerResult> {
     const delay = compileDelay(directory, DELAY_US);
     const order: LedgerOrder = { ...plan, directory, batches: BATCHES, delayUs: DELAY_US };
     const child = startChild('ledgerrun', order, delay);
+    // Whoever interrupts it shall not be left with gigabytes.
+    const stop = () => child.kill();
+    for (const signal of SIGNALS) process.on(signal, stop);
     try {
       const report = await child.next(isReport);
       const faults = report.sizes.flatMap(({ size, faults }) => faults.map((fault) => `${spelled(size)}: ${fault}`));
       if (faults.length > 0) throw new Error(`the books are broken: ${faults.slice(0, 5).join('; ')}`);
       return { rows: rowsOf(report), report };
     } finally {
+      for (const signal of SIGNALS) process.off(signal, stop);
       child.kill();
       await child.ended;
     }
