@@ -52,7 +52,8 @@ export const HoldSlip = Type.Object({
   amount: Rupiah,
   fee: Rupiah,
   shares: Type.Array(Share, { maxItems: 8 }),
-  card: CardUidSchema,
+  /** null: a bill paid in cash. */
+  card: Type.Union([CardUidSchema, Type.Null()]),
   issuer: CooperativeIdSchema,
   acquirer: CooperativeIdSchema,
   outlet: OutletIdSchema,

@@ -2,8 +2,8 @@
 import type { CardUid, CooperativeId, MemberId } from '../../protocol/ids.ts';
 import { FRESH_SECONDS, type NoPinLimits, PURSE_CEILING } from '../../protocol/limits.ts';
 import type { Refusal } from '../../protocol/refusals.ts';
+import { purseOf, transitOf } from './accounts.ts';
 import type { Guard, ReloadKind, Verdict } from './entries.ts';
-import { purseOf, transitOf } from './postings.ts';
 
 export interface ReloadFacts {
   /** As requested, in rupiah, above zero. */

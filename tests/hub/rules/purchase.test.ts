@@ -1,6 +1,6 @@
 /** An account sale is judged in a fixed order, and the first thing that is wrong is the answer. */
 import { expect, test } from 'vitest';
-import { entryOf } from '../../../hub/rules/postings.ts';
+import { entryOf, type Static } from '../../../hub/rules/postings.ts';
 import { judgePurchase, type PurchaseFacts } from '../../../hub/rules/purchase.ts';
 import type { CardUid, CooperativeId, KioskNo, MemberId, OutletId } from '../../../protocol/ids.ts';
 import { noPinLimits } from '../../../protocol/limits.ts';
@@ -68,7 +68,7 @@ test('a sound sale is approved, and the ledger is asked for status, pause, day a
   const verdict = judgePurchase(sound);
   if (!('approve' in verdict)) throw new Error(`refused: ${verdict.refuse}`);
   expect(verdict.approve.kind).toBe('purchase');
-  expect(entryOf(verdict.approve).legs).toHaveLength(4);
+  expect(entryOf(verdict.approve as Static).legs).toHaveLength(4);
   expect(verdict.guards).toEqual([
     { kind: 'card-active', card: uid },
     { kind: 'pause', card: uid, kiosk: 7, seconds: 60 },
@@ -97,7 +97,7 @@ test('the fee of the tariff in force is taken from the outlet, not from the memb
   } as const;
   const verdict = judgePurchase({ ...sound, tariffs: [tariff] });
   if (!('approve' in verdict)) throw new Error(`refused: ${verdict.refuse}`);
-  const { legs, fee } = entryOf(verdict.approve);
+  const { legs, fee } = entryOf(verdict.approve as Static);
   const amountOf = (kind: string) => legs.find((leg) => leg.account.kind === kind)?.amount;
   expect([fee, amountOf('member'), amountOf('payout')]).toEqual([350n, -50_000n, 49_650n]);
 });
