@@ -27,7 +27,7 @@ test('each stream is set beside raw commits at each size, and its rate and slowe
   expect(beside('raw commit')).toEqual(['1e3', '2000'].flatMap((size) => CELLS.map((name) => `${name}-${size}`)));
   expect(beside('at 1e3')).toEqual([
     ...CELLS.flatMap((name) =>
-      ['', '-cpu', '-p99', '-p99-with-checkpoint'].map((word) => `growth-${name}-2000${word}`),
+      ['', '-cpu', '-p99', '-p99-cpu', '-p99-with-checkpoint'].map((word) => `growth-${name}-2000${word}`),
     ),
     ...['bytes-1e3', 'bytes-2000', 'lines-cold-1e3', 'lines-warm-1e3', 'lines-cold-2000', 'lines-warm-2000'],
   ]);

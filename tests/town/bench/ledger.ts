@@ -74,6 +74,7 @@ const rate = ({ entries, seconds }: Turn) => entries / seconds;
 const cpuOf = (turns: readonly Turn[]) => median(turns.map(({ cpuUs, entries }) => cpuUs / entries));
 const whole = (turns: readonly Turn[]) => turns.flatMap(({ wholeMs }) => wholeMs);
 const commits = (turns: readonly Turn[]) => turns.flatMap(({ commitMs }) => commitMs);
+const commitCpu = (turns: readonly Turn[]) => turns.flatMap(({ commitCpuMs }) => commitCpuMs);
 
 /** The middle of the ratios of turns that followed each other: what disturbed one disturbed the other too. */
 function paired(turns: readonly Turn[], others: readonly Turn[], of: (turn: Turn) => number): number {
@@ -102,7 +103,9 @@ function cellRow({ size }: SizeReport, { name, engine, raw, tally }: CellReport)
     more: {
       cpu_us_per_entry: cpuOf(engine),
       rawCpuUs: cpuOf(raw),
+      p50Ms: median(commits(engine)),
       p99Ms: p99(commits(engine)),
+      p99CpuMs: p99(commitCpu(engine)),
       rawP99Ms: p99(commits(raw)),
       p99WithCheckpointMs: p99(whole(engine)),
       commits: commits(engine).length,
@@ -145,6 +148,7 @@ function growthRows(name: string, from: SizeReport, to: SizeReport): Row[] {
       target: null,
     },
     slow('p99', commits, promised ? { most: P99_MOST } : null),
+    slow('p99-cpu', commitCpu, null),
     slow('p99-with-checkpoint', whole, null),
   ];
 }

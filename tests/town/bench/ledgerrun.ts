@@ -42,6 +42,8 @@ export interface Turn {
   readonly cpuUs: number;
   /** Of each commit, in milliseconds. */
   readonly commitMs: readonly number[];
+  /** Of each commit, in milliseconds of CPU: what else the machine does disturbs it less. */
+  readonly commitCpuMs: readonly number[];
   /** Of each commit with what had to be done before the next could begin: moving the log into the file. */
   readonly wholeMs: readonly number[];
 }
@@ -122,20 +124,24 @@ function setDelay(us: number | null): void {
 /** Times commits one after another. */
 function time<Batch>(batches: readonly Batch[], entries: number, one: (batch: Batch) => void, tidy: () => void): Turn {
   const commitMs: number[] = [];
+  const commitCpuMs: number[] = [];
   const wholeMs: number[] = [];
   const cpu = process.cpuUsage();
   const start = performance.now();
   for (const batch of batches) {
+    const before = process.cpuUsage();
     const from = performance.now();
     one(batch);
     const committed = performance.now();
+    const used = process.cpuUsage(before);
     tidy();
     commitMs.push(committed - from);
+    commitCpuMs.push((used.user + used.system) / 1000);
     wholeMs.push(performance.now() - from);
   }
   const seconds = (performance.now() - start) / 1000;
   const { user, system } = process.cpuUsage(cpu);
-  return { entries, seconds, cpuUs: user + system, commitMs, wholeMs };
+  return { entries, seconds, cpuUs: user + system, commitMs, commitCpuMs, wholeMs };
 }
 
 const isNew = (answer: Answer) => answer.kind === 'decided' && !answer.duplicate;
