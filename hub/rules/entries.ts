@@ -213,7 +213,7 @@ export type Guard =
   | { readonly kind: 'day'; readonly card: CardUid; readonly amount: bigint; readonly max: bigint }
   /** The counter's float does not fall below zero; with the approval it moves by `delta` (TRUTH section 7). */
   | { readonly kind: 'float'; readonly outlet: OutletId; readonly delta: bigint }
-  /** The sum of this cooperative's positions after the entry stays within its net debit cap. */
+  /** The entry leaves the sum of this cooperative's positions within its net debit cap, or does not raise it. */
   | { readonly kind: 'cap'; readonly cooperative: CooperativeId; readonly max: bigint };
 
 /** A rule's word on a request, before the guards. */

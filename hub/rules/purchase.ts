@@ -4,6 +4,7 @@ import { FRESH_SECONDS, type NoPinLimits } from '../../protocol/limits.ts';
 import type { Outcome } from '../../protocol/receipt.ts';
 import type { Refusal } from '../../protocol/refusals.ts';
 import type { Guard, PurchaseFigures, Verdict } from './entries.ts';
+import { isLicensed, type LicenceOf } from './licence.ts';
 import { quote, type Tariff } from './tariffs.ts';
 
 /** What the operation found out about the certificate; each part is true only if it was checked and held. */
@@ -47,6 +48,7 @@ export interface PurchaseFacts {
   readonly limits: NoPinLimits;
   /** Net debit cap of the card's cooperative, in rupiah. */
   readonly netDebitCap: bigint;
+  readonly licenceOf: LicenceOf;
 }
 
 /** What any sale from an account is judged by once the card has proven itself. */
@@ -78,6 +80,12 @@ const unknown: Check<SaleFacts> = {
 const mayPay: readonly Check<SaleFacts>[] = [
   { refusal: 'card-blocked', outcome: 'declined', fails: ({ card }) => card?.active !== true },
   { refusal: 'outlet-closed', outcome: 'declined', fails: ({ outlet }) => outlet?.open !== true },
+  {
+    refusal: 'not-licensed',
+    outcome: 'declined',
+    fails: ({ card, outlet, licenceOf }) =>
+      card !== null && outlet !== null && !isLicensed('purchase', licenceOf, card.issuer, outlet.cooperative),
+  },
   { refusal: 'tap-limit', outcome: 'declined', fails: ({ amount, limits }) => amount > limits.perTap },
 ];
 

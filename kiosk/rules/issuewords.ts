@@ -84,6 +84,8 @@ export const refusalNexts = {
   'purse-full': 'call',
   'purse-empty': 'call',
   'drain-open': 'aside',
+  'not-licensed': 'call',
+  'members-only': 'call',
   'card-unknown': 'aside',
   'card-blocked': 'aside',
   'certificate-invalid': 'aside',
