@@ -1,4 +1,4 @@
-/** The bench: `npm run bench -- NAME [--quick] [--full] [--rounds N] [--json]` measures a thing beside its baselines. */
+/** The bench: `npm run bench -- NAME [--quick] [--full] [--rounds N] [--json]` measures beside baselines. */
 import { parseArgs } from 'node:util';
 import { benchAuthorise } from './authorise.ts';
 import { benchCard } from './card.ts';

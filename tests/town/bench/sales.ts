@@ -1,4 +1,4 @@
-/** Sales: the stream of requests that the ledger bench posts, each as the shipped rule judges it; the same each time. */
+/** Sales: the stream of requests that the ledger bench posts, as the shipped rule judges it; the same each time. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { businessDate } from '../../../hub/rules/dates.ts';
