@@ -50,6 +50,8 @@ function draft(deps: CashDeps, kiosk: Kiosk, hash: string, body: Served): PostRe
     limits: card === undefined ? registered : registry.limitsOf(card.member),
     netDebitCap: (id: CooperativeId) => capOf(registry, id).netDebitCap,
     capAlert: (id: CooperativeId) => capOf(registry, id).capAlert,
+    licenceOf: registry.licence,
+    holderOf: registry.holder,
   });
   const [issuer, acquirer] = [card?.issuer ?? null, outlet?.cooperative ?? null];
   return {

@@ -62,6 +62,7 @@ function draft(deps: PurchaseDeps, request: Request<'purchase'>): Draft {
     limits: card === undefined ? registered : registry.limitsOf(card.member),
     pinVerified: body.pinVerified === true,
     ...capOf(registry, card?.issuer),
+    licenceOf: registry.licence,
   });
   const acquirer: CooperativeId | null = outlet?.cooperative ?? null;
   const outletId: OutletId | null = outlet?.id ?? null;

@@ -90,6 +90,7 @@ function draft({ registry, now }: TagSaleDeps, bound: Bound, keyVersion: number,
     limits: registry.limitsOf(member),
     pinVerified: false,
     ...capOf(registry, issuer),
+    licenceOf: registry.licence,
   });
   return {
     key: { origin: kiosk.no, seq: asked.seq },

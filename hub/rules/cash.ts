@@ -4,6 +4,7 @@ import { counterLimits, type LimitProfile } from '../../protocol/limits.ts';
 import type { Refusal } from '../../protocol/refusals.ts';
 import { type Account, memberOf } from './accounts.ts';
 import type { CashKind, Guard, Verdict } from './entries.ts';
+import { type Holder, isLicensed, type LicenceOf, mayHold } from './licence.ts';
 import { quote, type Tariff } from './tariffs.ts';
 
 /** Someone of the staff, by the card laid down. */
@@ -35,6 +36,8 @@ export interface CashFacts {
   /** Net debit cap of a cooperative, in rupiah, and the sum at which its officers are warned. */
   readonly netDebitCap: (cooperative: CooperativeId) => bigint;
   readonly capAlert: (cooperative: CooperativeId) => bigint;
+  readonly licenceOf: LicenceOf;
+  readonly holderOf: (member: MemberId) => Holder;
 }
 
 /** Whether someone may serve this customer at this counter. */
@@ -44,10 +47,19 @@ function serves(staff: Staff | null, { outlet, card }: CashFacts): boolean {
 
 const approved = (facts: CashFacts) => serves(facts.approver, facts) && facts.approver?.member !== facts.teller?.member;
 
+const licensed = ({ kind, card, outlet, licenceOf }: CashFacts) =>
+  card !== null && outlet !== null && isLicensed(kind, licenceOf, card.issuer, outlet.cooperative);
+
+/** Who may hold no account any more may still have its money: only new money is refused. */
+const takesIn = ({ kind, card, licenceOf, holderOf }: CashFacts) =>
+  kind === 'withdrawal' || (card !== null && mayHold(licenceOf(card.issuer), holderOf(card.member)));
+
 const checks: readonly (readonly [Refusal, (facts: CashFacts) => boolean])[] = [
   ['card-unknown', ({ card }) => card === null],
   ['card-blocked', ({ card }) => card?.active !== true],
   ['outlet-closed', ({ outlet }) => outlet?.open !== true],
+  ['not-licensed', (facts) => !licensed(facts)],
+  ['members-only', (facts) => !takesIn(facts)],
   ['teller-unknown', (facts) => !serves(facts.teller, facts)],
   ['approval-needed', (facts) => facts.amount > counterLimits.approvalAbove && !approved(facts)],
 ];

@@ -5,6 +5,7 @@ import type { Outcome } from '../../protocol/receipt.ts';
 import type { Refusal } from '../../protocol/refusals.ts';
 import { memberOf } from './accounts.ts';
 import type { Guard, PurchaseFigures, Verdict } from './entries.ts';
+import { isLicensed, type LicenceOf } from './licence.ts';
 import { pinGuards } from './limits.ts';
 import { quote, type Tariff } from './tariffs.ts';
 
@@ -53,6 +54,7 @@ export interface PurchaseFacts {
   /** Net debit cap of the card's cooperative, in rupiah, and the sum at which its officers are warned. */
   readonly netDebitCap: bigint;
   readonly capAlert: bigint;
+  readonly licenceOf: LicenceOf;
 }
 
 /** What any sale from an account is judged by once the card has proven itself. */
@@ -84,6 +86,12 @@ const unknown: Check<SaleFacts> = {
 const mayPay: readonly Check<SaleFacts>[] = [
   { refusal: 'card-blocked', outcome: 'declined', fails: ({ card }) => card?.active !== true },
   { refusal: 'outlet-closed', outcome: 'declined', fails: ({ outlet }) => outlet?.open !== true },
+  {
+    refusal: 'not-licensed',
+    outcome: 'declined',
+    fails: ({ card, outlet, licenceOf }) =>
+      card !== null && outlet !== null && !isLicensed('purchase', licenceOf, card.issuer, outlet.cooperative),
+  },
   { refusal: 'pay-limit', outcome: 'declined', fails: ({ amount, limits }) => amount > limits.perTap },
   {
     refusal: 'pin-needed',

@@ -4,6 +4,7 @@ import { FRESH_SECONDS, type LimitProfile, PURSE_CEILING } from '../../protocol/
 import type { Refusal } from '../../protocol/refusals.ts';
 import { memberOf, purseOf, transitOf } from './accounts.ts';
 import type { Guard, ReloadKind, Verdict } from './entries.ts';
+import { isLicensed, type LicenceOf } from './licence.ts';
 import { pinGuards } from './limits.ts';
 
 export interface ReloadFacts {
@@ -29,6 +30,7 @@ export interface ReloadFacts {
   readonly beaconAgeSeconds: number;
   /** The member's. */
   readonly limits: LimitProfile;
+  readonly licenceOf: LicenceOf;
 }
 
 const checks: readonly (readonly [Refusal, (facts: ReloadFacts) => boolean])[] = [
@@ -38,6 +40,11 @@ const checks: readonly (readonly [Refusal, (facts: ReloadFacts) => boolean])[] =
   ['expired', ({ beaconAgeSeconds: age }) => !(age >= 0 && age <= FRESH_SECONDS)],
   ['card-blocked', ({ card }) => card?.active !== true],
   ['outlet-closed', ({ outletOpen }) => !outletOpen],
+  // Wherever the card lies: a reload moves money in the books of its own cooperative only.
+  [
+    'not-licensed',
+    ({ card, licenceOf }) => card !== null && !isLicensed('reload-release', licenceOf, card.issuer, card.issuer),
+  ],
   ['purse-full', ({ amount }) => amount > PURSE_CEILING],
   ['pay-limit', ({ amount, limits }) => amount > limits.perTap],
   ['pin-needed', ({ amount, limits }) => amount > limits.pinAbove],

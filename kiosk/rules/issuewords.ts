@@ -90,6 +90,8 @@ export const refusalNexts = {
   'pin-due': 'call',
   'purse-empty': 'call',
   'drain-open': 'aside',
+  'not-licensed': 'call',
+  'members-only': 'call',
   'card-unknown': 'aside',
   'card-blocked': 'aside',
   'certificate-invalid': 'aside',

@@ -84,7 +84,9 @@ function fillSlot(desk: Desk, { slot, key, at, verdict }: PostRequest): 'slot-ta
 function guardRefusal(desk: Desk, guards: readonly Guard[], legs: readonly Leg[], at: number, date: string) {
   for (const guard of guards) {
     if (guard.kind === 'cap') {
-      if (desk.books.positionAfter(guard.cooperative, legs) > guard.max) return 'debit-cap';
+      const after = desk.books.positionAfter(guard.cooperative, legs);
+      // What leaves it owing no more breaks no cap: its members' money at home must not hang on what it owes elsewhere.
+      if (after > guard.max && after > desk.books.positionAfter(guard.cooperative, [])) return 'debit-cap';
     } else if (guard.kind === 'idle') {
       if (desk.books.peek(guard.account).balance !== 0n) return 'reload-open';
     } else if (guard.kind === 'float') {

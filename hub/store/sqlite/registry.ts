@@ -10,6 +10,7 @@ import type { Card, Cooperative, Kiosk, Making, Member, Outlet, Registry } from 
 import { openCardStock } from './cardstock.ts';
 import { openDatabase } from './database.ts';
 import { openDrains } from './drains.ts';
+import { openLicences } from './licences.ts';
 import { type LoadedLimits, loadLimits, openLimits, shipProfiles } from './limits.ts';
 
 type Row<T> = { [Key in keyof T]: unknown };
@@ -168,6 +169,7 @@ export function openRegistry({ path }: { readonly path: string }): Registry {
   db.pragma(`wal_autocheckpoint = ${WAL_PAGES}`);
   shipProfiles(db);
   const loaded = load(db);
+  const { reload: reloadLicences, ...licences } = openLicences(db);
   const { cooperatives, members, outlets, kiosks, tariffs } = loaded;
   const named = new Map<KioskName, Kiosk>([...kiosks.values()].map((kiosk) => [kiosk.name, kiosk]));
   // SQLite counts the commits of other connections only.
@@ -197,6 +199,7 @@ export function openRegistry({ path }: { readonly path: string }): Registry {
     const now = othersCommits();
     if (now === seen) return false;
     const fresh: Record<string, Map<unknown, unknown>> = { ...load(db) };
+    reloadLicences();
     // Not before it was read: what one failed reading missed is read by the next.
     seen = now;
     for (const [name, rows] of Object.entries<Map<unknown, unknown>>({ ...loaded })) {
@@ -212,6 +215,7 @@ export function openRegistry({ path }: { readonly path: string }): Registry {
     cooperatives: () => [...cooperatives.values()],
     cooperative: (id) => cooperatives.get(id),
     member: (id) => members.get(id),
+    members: () => [...members.values()],
     outlet: (id) => outlets.get(id),
     kiosk: (name) => named.get(name),
     kioskByNo: (no) => kiosks.get(no),
@@ -235,6 +239,7 @@ export function openRegistry({ path }: { readonly path: string }): Registry {
     },
     ...cardRows(db, loaded),
     ...openLimits(db, loaded),
+    ...licences,
     enrol,
     revoke,
     refresh,

@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type CashFacts, judgeCash, type Staff } from '../../../hub/rules/cash.ts';
+import { DEMO_LICENCE, PLAIN_HOLDER } from '../../../hub/rules/licence.ts';
 import { entryOf, imbalance } from '../../../hub/rules/postings.ts';
 import { quote, type Tariff, tariffFault } from '../../../hub/rules/tariffs.ts';
 import { type CardUid, type CooperativeId, type MemberId, type OutletId, PLATFORM } from '../../../protocol/ids.ts';
@@ -50,6 +51,8 @@ const facts = (changes: Partial<CashFacts> = {}): CashFacts => ({
   limits: registered,
   netDebitCap: (cooperative) => (cooperative === A ? 1n : 2n),
   capAlert: (cooperative) => (cooperative === A ? 10n : 20n),
+  licenceOf: () => DEMO_LICENCE,
+  holderOf: () => PLAIN_HOLDER,
   ...changes,
 });
 

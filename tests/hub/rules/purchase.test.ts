@@ -1,5 +1,6 @@
 /** An account sale is judged in a fixed order, and the first thing that is wrong is the answer. */
 import { expect, test } from 'vitest';
+import { DEMO_LICENCE, NO_LICENCE } from '../../../hub/rules/licence.ts';
 import { entryOf, type Static } from '../../../hub/rules/postings.ts';
 import { judgePurchase, type PurchaseFacts } from '../../../hub/rules/purchase.ts';
 import type { CardUid, CooperativeId, KioskNo, MemberId, OutletId } from '../../../protocol/ids.ts';
@@ -31,6 +32,7 @@ const sound: PurchaseFacts = {
   pinVerified: false,
   netDebitCap: 5_000_000n,
   capAlert: 4_000_000n,
+  licenceOf: () => DEMO_LICENCE,
 };
 
 /** One thing wrong at a time, in the order of judging. */
@@ -48,6 +50,7 @@ const wrong: readonly (readonly [string, (facts: PurchaseFacts) => PurchaseFacts
   ['a blocked card', (f) => ({ ...f, card: f.card && { ...f.card, active: false } }), 'card-blocked', 'declined'],
   ['a kiosk without outlet', (f) => ({ ...f, outlet: null }), 'outlet-closed', 'declined'],
   ['a closed outlet', (f) => ({ ...f, outlet: f.outlet && { ...f.outlet, open: false } }), 'outlet-closed', 'declined'],
+  ['a licence for home only', (f) => ({ ...f, licenceOf: () => NO_LICENCE }), 'not-licensed', 'declined'],
   ['a rupiah above the limit', (f) => ({ ...f, limits: { ...f.limits, perTap: 49_999n } }), 'pay-limit', 'declined'],
   ['more than goes without PIN', (f) => ({ ...f, limits: { ...f.limits, pinAbove: 1n } }), 'pin-needed', 'declined'],
 ];
