@@ -1,4 +1,4 @@
-/** The hub's command line: `simpul-hub init | serve | sign | keys | cards | holds | limits | licence | report …`. */
+/** The hub's command line: `simpul-hub init | serve | sign | keys | cards | holds | licence | report | doctor …`. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { KIOSK_ROLES, type KioskRole } from '../protocol/enrolment.ts';
@@ -355,9 +355,9 @@ function program(): Command {
     .action(doctor);
   addIssueCommands(root, { say, fail });
   addHoldCommands(root, { say, fail, now: Date.now });
-  addLimitCommands(root, { say, fail, now: Date.now });
   addLicenceCommands(root, { say, fail, now: Date.now });
   addReportCommands(root, { say, fail, now: Date.now });
+  addLimitCommands(root, { say, fail, now: Date.now });
   return root;
 }
 

@@ -200,6 +200,20 @@ export const refusals = {
     'An alarm was raised: keep the card and call the hub operator.',
     'never',
   ),
+  'not-licensed': row(
+    135,
+    'Koperasi belum berizin untuk ini',
+    'The cooperative has no licence for this',
+    'Officers: a switch of one of the two cooperatives is off: simpul-hub licence show.',
+    'new-sale',
+  ),
+  'members-only': row(
+    136,
+    'Koperasi ini hanya melayani anggota',
+    'This cooperative serves members only',
+    'What the account holds may still be spent and withdrawn. Officers: simpul-hub licence show.',
+    'never',
+  ),
   'pay-limit': row(
     138,
     'Melebihi batas sekali bayar anggota',
@@ -241,20 +255,6 @@ export const refusals = {
     'PIN needed: much was paid without it',
     'Pay with PIN where there is a keypad, or withdraw at a counter: a right PIN starts the sum anew.',
     'new-sale',
-  ),
-  'not-licensed': row(
-    135,
-    'Koperasi belum berizin untuk ini',
-    'The cooperative has no licence for this',
-    'Officers: a switch of one of the two cooperatives is off: simpul-hub licence show.',
-    'new-sale',
-  ),
-  'members-only': row(
-    136,
-    'Koperasi ini hanya melayani anggota',
-    'This cooperative serves members only',
-    'What the account holds may still be spent and withdrawn. Officers: simpul-hub licence show.',
-    'never',
   ),
   'card-unknown': row(
     201,

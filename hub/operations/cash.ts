@@ -47,11 +47,11 @@ function draft(deps: CashDeps, kiosk: Kiosk, hash: string, body: Served): PostRe
     teller: staff(deps, teller),
     approver: staff(deps, approver),
     tariffs: registry.tariffs(),
+    licenceOf: registry.licence,
+    holderOf: registry.holder,
     limits: card === undefined ? registered : registry.limitsOf(card.member),
     netDebitCap: (id: CooperativeId) => capOf(registry, id).netDebitCap,
     capAlert: (id: CooperativeId) => capOf(registry, id).capAlert,
-    licenceOf: registry.licence,
-    holderOf: registry.holder,
   });
   const [issuer, acquirer] = [card?.issuer ?? null, outlet?.cooperative ?? null];
   return {

@@ -58,11 +58,11 @@ function draft(deps: PurchaseDeps, request: Request<'purchase'>): Draft {
     outlet: outlet === undefined ? null : { id: outlet.id, cooperative: outlet.cooperative, open: outlet.open },
     certificate: verified.facts,
     tariffs: registry.tariffs(),
+    licenceOf: registry.licence,
     // Whatever they say: an unknown card is refused before.
     limits: card === undefined ? registered : registry.limitsOf(card.member),
     pinVerified: body.pinVerified === true,
     ...capOf(registry, card?.issuer),
-    licenceOf: registry.licence,
   });
   const acquirer: CooperativeId | null = outlet?.cooperative ?? null;
   const outletId: OutletId | null = outlet?.id ?? null;

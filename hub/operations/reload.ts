@@ -66,8 +66,8 @@ function draft(deps: ReloadDeps, kiosk: Kiosk, start: ReloadAsked, at: number) {
     readerKnown: card !== undefined && readerKnown(deps, card, start),
     tmc: counterOf(bytes(start.before)),
     beaconAgeSeconds: ageOf(start.slot, at),
-    limits: card === undefined ? registered : registry.limitsOf(card.member),
     licenceOf: registry.licence,
+    limits: card === undefined ? registered : registry.limitsOf(card.member),
   });
   const [before, records, encTmri] = [bytes(start.before), bytes(start.records), bytes(start.encTmri)];
   const asked: Asked | null =

@@ -87,10 +87,10 @@ function draft({ registry, now }: TagSaleDeps, bound: Bound, keyVersion: number,
     outlet: outlet === undefined ? null : { id: outlet.id, cooperative: outlet.cooperative, open: outlet.open },
     ageSeconds: (at - startedAt) / 1000,
     tariffs: registry.tariffs(),
+    licenceOf: registry.licence,
     limits: registry.limitsOf(member),
     pinVerified: false,
     ...capOf(registry, issuer),
-    licenceOf: registry.licence,
   });
   return {
     key: { origin: kiosk.no, seq: asked.seq },

@@ -35,9 +35,9 @@ export interface CashFacts {
   readonly limits: LimitProfile;
   /** Net debit cap of a cooperative, in rupiah, and the sum at which its officers are warned. */
   readonly netDebitCap: (cooperative: CooperativeId) => bigint;
-  readonly capAlert: (cooperative: CooperativeId) => bigint;
   readonly licenceOf: LicenceOf;
   readonly holderOf: (member: MemberId) => Holder;
+  readonly capAlert: (cooperative: CooperativeId) => bigint;
 }
 
 /** Whether someone may serve this customer at this counter. */

@@ -53,8 +53,8 @@ export interface PurchaseFacts {
   readonly pinVerified: boolean;
   /** Net debit cap of the card's cooperative, in rupiah, and the sum at which its officers are warned. */
   readonly netDebitCap: bigint;
-  readonly capAlert: bigint;
   readonly licenceOf: LicenceOf;
+  readonly capAlert: bigint;
 }
 
 /** What any sale from an account is judged by once the card has proven itself. */

@@ -28,9 +28,9 @@ export interface ReloadFacts {
   readonly tmc: number;
   /** Seconds since the start of the beacon's ten seconds that the kiosk named. */
   readonly beaconAgeSeconds: number;
+  readonly licenceOf: LicenceOf;
   /** The member's. */
   readonly limits: LimitProfile;
-  readonly licenceOf: LicenceOf;
 }
 
 const checks: readonly (readonly [Refusal, (facts: ReloadFacts) => boolean])[] = [

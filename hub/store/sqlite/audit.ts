@@ -183,8 +183,12 @@ export function audit(db: Database.Database): TrialBalance {
   const list = (sql: string) => db.prepare(sql).safeIntegers().pluck().all() as bigint[];
   return db.transaction((): TrialBalance => {
     const sums = db.prepare(queries.sums).safeIntegers().all() as Sum[];
-    const wrong = [queries.breaks, queries.strays, queries.spent].flatMap(list);
-    const broken = new Set([...wrong, ...miscounted(db)]);
+    const broken = new Set([
+      ...list(queries.breaks),
+      ...list(queries.strays),
+      ...list(queries.spent),
+      ...miscounted(db),
+    ]);
     for (const sum of sums) {
       if (sum.sum !== sum.balance || sum.newest !== sum.head || outOfBound(sum)) broken.add(sum.id);
     }

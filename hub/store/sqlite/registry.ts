@@ -238,8 +238,8 @@ export function openRegistry({ path }: { readonly path: string }): Registry {
       tariffs.set(row.version, row);
     },
     ...cardRows(db, loaded),
-    ...openLimits(db, loaded),
     ...licences,
+    ...openLimits(db, loaded),
     enrol,
     revoke,
     refresh,

@@ -50,9 +50,9 @@ const facts = (changes: Partial<CashFacts> = {}): CashFacts => ({
   tariffs: [tariff('deposit'), tariff('withdrawal')],
   limits: registered,
   netDebitCap: (cooperative) => (cooperative === A ? 1n : 2n),
-  capAlert: (cooperative) => (cooperative === A ? 10n : 20n),
   licenceOf: () => DEMO_LICENCE,
   holderOf: () => PLAIN_HOLDER,
+  capAlert: (cooperative) => (cooperative === A ? 10n : 20n),
   ...changes,
 });
 

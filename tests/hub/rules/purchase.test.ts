@@ -31,8 +31,8 @@ const sound: PurchaseFacts = {
   limits: registered,
   pinVerified: false,
   netDebitCap: 5_000_000n,
-  capAlert: 4_000_000n,
   licenceOf: () => DEMO_LICENCE,
+  capAlert: 4_000_000n,
 };
 
 /** One thing wrong at a time, in the order of judging. */

@@ -17,8 +17,8 @@ const sound: ReloadFacts = {
   readerKnown: true,
   tmc: 4,
   beaconAgeSeconds: 12,
-  limits: registered,
   licenceOf: () => DEMO_LICENCE,
+  limits: registered,
 };
 
 test('a sound start is released if card, counter, transit, purse and limits allow it inside the post', () => {
