@@ -1,8 +1,9 @@
-/** Sales: the stream of requests that the ledger bench posts, each as the shipped rule judges it; the same each time. */
+/** Sales: the stream that the ledger bench posts, judged by the shipped rule; the same requests each time. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { businessDate } from '../../../hub/rules/dates.ts';
 import type { Verdict } from '../../../hub/rules/entries.ts';
+import { DEMO_LICENCE } from '../../../hub/rules/licence.ts';
 import { judgePurchase } from '../../../hub/rules/purchase.ts';
 import type { Tariff } from '../../../hub/rules/tariffs.ts';
 import { HUB_ORIGIN, type PostRequest } from '../../../hub/store/ledger.ts';
@@ -178,6 +179,7 @@ function requestOf(town: SalesTown, state: StreamState, { kiosk, home, card, mem
     outlet: { id: outlet, cooperative: acquirer, open: true },
     certificate: { ...GOOD, recordAmount: amount },
     tariffs,
+    licenceOf: () => DEMO_LICENCE,
     limits: noPinLimits,
     netDebitCap: CAP,
   });
