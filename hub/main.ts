@@ -14,6 +14,7 @@ import { initHub, writeHubCard } from './init.ts';
 import { addIssueCommands } from './issuecommands.ts';
 import { afterRotation, handOver, initKeys, masterPassphrase, rotateKeys, spellGrown, spellKeys } from './keys.ts';
 import { addLicenceCommands } from './licencecommands.ts';
+import { addLimitCommands } from './limitcommands.ts';
 import { addReportCommands } from './reportcommands.ts';
 import { HUB_MODES, type HubMode } from './rules/licence.ts';
 import { readSecret } from './secret.ts';
@@ -356,6 +357,7 @@ function program(): Command {
   addHoldCommands(root, { say, fail, now: Date.now });
   addLicenceCommands(root, { say, fail, now: Date.now });
   addReportCommands(root, { say, fail, now: Date.now });
+  addLimitCommands(root, { say, fail, now: Date.now });
   return root;
 }
 

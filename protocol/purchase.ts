@@ -10,6 +10,8 @@ export const PurchaseRequest = Type.Object({
   seq: KioskSeqSchema,
   kind: Type.Literal('account'),
   amount: SaleAmount,
+  /** The member's PIN was verified for this sale: a claim of the kiosk, which only kiosks with a keypad may make. */
+  pinVerified: Type.Optional(Type.Boolean()),
   claim: Claim,
 });
 export type PurchaseRequest = Static<typeof PurchaseRequest>;

@@ -6,12 +6,15 @@ import type { Tariff } from '../rules/tariffs.ts';
 import type { CardStock } from './cardstock.ts';
 import type { Drains } from './drains.ts';
 import type { Licences } from './licences.ts';
+import type { LimitBook } from './limits.ts';
 
 export interface Cooperative {
   readonly id: CooperativeId;
   readonly name: string;
   /** Most that its positions may sum to: what it may owe the others before settlement, in rupiah. */
   readonly netDebitCap: bigint;
+  /** Basis points of the cap at which its officers are warned; CAP_ALERT where left out. */
+  readonly capAlert?: number;
 }
 
 export interface Member {
@@ -67,7 +70,7 @@ export interface Kiosk {
   readonly revoked: boolean;
 }
 
-export interface Registry extends CardStock, Drains, Licences {
+export interface Registry extends CardStock, Drains, Licences, LimitBook {
   cooperatives(): readonly Cooperative[];
   cooperative(id: CooperativeId): Cooperative | undefined;
   member(id: MemberId): Member | undefined;

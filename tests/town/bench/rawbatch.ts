@@ -14,6 +14,8 @@ export interface RawBatch {
   readonly cards: readonly Values[];
   readonly newAccounts: readonly Values[];
   readonly accounts: readonly Values[];
+  /** Accounts of members, with what they used. */
+  readonly members: readonly Values[];
 }
 
 interface LegRow {
@@ -30,6 +32,10 @@ interface AccountRow {
   readonly cooperative: string;
   readonly kind: AccountKind;
   readonly owner: string;
+  readonly day: string;
+  readonly day_out: number;
+  readonly month_out: number;
+  readonly month_in: number;
 }
 
 export type EntryRow = Omit<Decision, 'keyVersion'> & { readonly key_version: number | null };
@@ -42,6 +48,8 @@ interface CardRow {
   readonly recent: string;
   readonly day: string;
   readonly day_sum: number;
+  readonly no_pin: number;
+  readonly pin: number;
 }
 
 /**
@@ -51,7 +59,7 @@ interface CardRow {
  */
 export function openGather(db: Database.Database, known: Set<number>): (slice: readonly EntryRow[]) => RawBatch {
   const legsOf = db.prepare('SELECT * FROM leg WHERE id >= ? AND id < ? ORDER BY id');
-  const account = db.prepare('SELECT id, cooperative, kind, owner FROM account WHERE id = ?');
+  const account = db.prepare('SELECT * FROM account WHERE id = ?');
   const card = db.prepare('SELECT * FROM card WHERE uid = ?');
   return (slice) => {
     const legs = slice.flatMap(({ leg, legs: count }) => legsOf.all(leg, leg + count) as LegRow[]);
@@ -60,6 +68,8 @@ export function openGather(db: Database.Database, known: Set<number>): (slice: r
     const fresh = [...last.values()].filter((leg) => !known.has(leg.account));
     const old = [...last.values()].filter((leg) => known.has(leg.account));
     for (const leg of fresh) known.add(leg.account);
+    const rowOf = ({ account: id }: LegRow) => account.get(id) as AccountRow;
+    const isMember = (leg: LegRow) => rowOf(leg).kind === 'member';
     return {
       entries: slice.map(({ key_version: keyVersion, ...row }) => entryValues({ ...row, keyVersion })),
       legs: legs.flatMap(({ id, entry, account: of, amount, previous, balance }) => [
@@ -73,20 +83,29 @@ export function openGather(db: Database.Database, known: Set<number>): (slice: r
       cards: slice
         .filter(({ card: uid }) => uid !== null)
         .map(({ card: uid }) => card.get(uid) as CardRow)
-        .map(({ status, key_version, tmc, recent, day, day_sum, id }) => [
+        .map(({ status, key_version, tmc, recent, day, day_sum, no_pin, pin, id }) => [
           status,
           key_version,
           tmc,
           recent,
           day,
           BigInt(day_sum),
+          BigInt(no_pin),
+          pin,
           id,
         ]),
       newAccounts: fresh.map(({ account: id, balance, id: head }) => {
         const { cooperative, kind, owner } = account.get(id) as AccountRow;
         return [id, cooperative, kind, owner, accountKinds[kind].bound, BigInt(balance), head];
       }),
-      accounts: old.map(({ account: id, balance, id: head }) => [BigInt(balance), head, id]),
+      accounts: old
+        .filter((leg) => !isMember(leg))
+        .map(({ account: id, balance, id: head }) => [BigInt(balance), head, id]),
+      members: [...last.values()].filter(isMember).map((leg) => {
+        const { day, day_out, month_out, month_in } = rowOf(leg);
+        const used = [day, BigInt(day_out), BigInt(month_out), BigInt(month_in)];
+        return [BigInt(leg.balance), leg.id, ...used, leg.account];
+      }),
     };
   };
 }
@@ -100,12 +119,14 @@ export function openRawCommit(db: Database.Database): (batch: RawBatch) => void 
   const card = db.prepare(cardSql.update);
   const insert = db.prepare(accountSql.insert);
   const update = db.prepare(accountSql.update);
+  const use = db.prepare(accountSql.use);
   return (batch) => {
     begin.run();
     for (const values of batch.entries) entry.run(values);
     writeLegs(batch.legs);
     for (const values of batch.newAccounts) insert.run(values);
     for (const values of batch.accounts) update.run(values);
+    for (const values of batch.members) use.run(values);
     for (const values of batch.cards) card.run(values);
     commit.run();
   };
