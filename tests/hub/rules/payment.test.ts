@@ -81,7 +81,7 @@ test('a bill of 100.000 with 3.000 admin paid from an account at another coopera
   ]);
 });
 
-test('the same bill in cash comes out of the drawer, and the home’s part stays with the cooperative of the counter', () => {
+test('the same bill in cash comes out of the drawer, and the home’s part stays with the counter’s cooperative', () => {
   const from = [part(drawerOf(A, 'loket' as OutletId), 103_000n)];
   const shares = [
     { to: A, amount: 1_500n },
