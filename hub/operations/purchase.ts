@@ -48,7 +48,7 @@ function draft(deps: PurchaseDeps, request: Request<'purchase'>): Draft {
       card === undefined
         ? null
         : { uid: card.uid, issuer: card.issuer, member: card.member, active: card.status === 'active' },
-    outlet: outlet === undefined ? null : { id: outlet.id, cooperative: outlet.cooperative, open: outlet.open },
+    outlet: outlet ?? null,
     certificate: verified.facts,
     tariffs: registry.tariffs(),
     limits: noPinLimits,

@@ -2,6 +2,7 @@
 import type { CardUid, CooperativeId, MemberId, OutletId } from '../../protocol/ids.ts';
 import type { Outcome } from '../../protocol/receipt.ts';
 import type { Refusal } from '../../protocol/refusals.ts';
+import type { FeeShare } from '../../protocol/tariffs.ts';
 import type { Account } from './accounts.ts';
 
 /** One line of an entry. Positive amounts are credits, negative ones debits, in rupiah. */
@@ -29,10 +30,7 @@ export type CardMoneyKind = ReloadKind | 'drain';
 /** Cash over a counter; a withdrawal is posted only as the end of a hold. */
 export type CashKind = 'deposit' | 'withdrawal';
 
-export interface FeeShare {
-  readonly to: CooperativeId;
-  readonly amount: bigint;
-}
+export type { FeeShare };
 
 export interface Entry {
   readonly kind: EntryKind;

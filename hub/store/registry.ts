@@ -1,8 +1,8 @@
 /** The registry's port: cooperatives, members, cards, outlets, kiosks and tariffs; read from memory, written rarely. */
 import type { KioskRole } from '../../protocol/enrolment.ts';
 import type { CardUid, CooperativeId, KioskName, KioskNo, MemberId, OutletId } from '../../protocol/ids.ts';
+import type { Tariff } from '../../protocol/tariffs.ts';
 import type { CardStatus } from '../rules/lifecycle.ts';
-import type { Tariff } from '../rules/tariffs.ts';
 import type { CardStock } from './cardstock.ts';
 import type { Drains } from './drains.ts';
 
@@ -47,6 +47,8 @@ export interface Outlet {
   readonly id: OutletId;
   readonly cooperative: CooperativeId;
   readonly name: string;
+  /** What tariffs may tell outlets apart by: `micro`, `retail`, `counter`, `biller`, or another short name. */
+  readonly class: string;
   readonly open: boolean;
 }
 
@@ -90,7 +92,16 @@ export interface Registry extends CardStock, Drains {
   /** The ledger has it on its disk. */
   told(card: Card): void;
   putOutlet(outlet: Outlet): void;
+  /** @throws RangeError if the tariff cannot price payments, Error if its version is taken. */
   putTariff(tariff: Tariff): void;
+  /**
+   * Adds tariffs that two officers decided on, all or none, under the next versions.
+   * @param at hub time, milliseconds since 1970 UTC.
+   * @throws RangeError if one cannot price payments.
+   */
+  addTariffs(terms: readonly Omit<Tariff, 'version'>[], officers: readonly string[], at: number): readonly Tariff[];
+  /** Who added a tariff and when, milliseconds since 1970 UTC; null for one of the town's first. */
+  tariffAdded(version: number): { readonly officers: readonly string[]; readonly at: number } | null;
   /**
    * Takes the next kiosk number, never given before, and stores the kiosk under it; the name moves to the new
    * number.
