@@ -1,4 +1,4 @@
-/** The hub's command line: `simpul-hub init | serve | sign | keys | cards | holds | verify-claim | doctor`. */
+/** The hub's command line: `init | serve | sign | keys | cards | holds | tariffs | verify-claim | doctor`. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { KIOSK_ROLES, type KioskRole } from '../protocol/enrolment.ts';
@@ -16,6 +16,7 @@ import { readSecret } from './secret.ts';
 import { SOFTWARE, startHub } from './serve.ts';
 import { signRequest } from './sign.ts';
 import { openRegistry } from './store/sqlite/registry.ts';
+import { addTariffCommands } from './tariffcommands.ts';
 import { openVault } from './vault.ts';
 import { ROTATED } from './vaultgrowth.ts';
 import { findingAsJson, spellFinding, verifyClaimFile } from './verifyclaim.ts';
@@ -337,6 +338,7 @@ function program(): Command {
     .action(doctor);
   addIssueCommands(root, { say, fail });
   addHoldCommands(root, { say, fail, now: Date.now });
+  addTariffCommands(root, { say, fail, now: Date.now });
   return root;
 }
 

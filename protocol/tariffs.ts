@@ -33,6 +33,12 @@ const payers: { readonly [Kind in TariffKind]: readonly Direction[] } = {
   bill: ['member'],
 };
 
+/** Who may pay for a kind of payment, the usual payer first. */
+export const payersOf = (kind: PricedKind): readonly Direction[] => payers[pricedBy[kind]];
+
+/** Whether a kind of entry is one that has a price. */
+export const isPricedKind = (kind: string): kind is PricedKind => Object.hasOwn(pricedBy, kind);
+
 export const REACHES = ['on-us', 'off-us'] as const;
 export type Reach = (typeof REACHES)[number];
 
