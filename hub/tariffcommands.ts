@@ -1,17 +1,18 @@
 /** `simpul-hub tariffs list | add | simulate`: what payments cost, and what they would cost. */
 import { existsSync } from 'node:fs';
 import { type Command, InvalidArgumentError } from 'commander';
+import { businessDate } from '../protocol/dates.ts';
 import { PLATFORM } from '../protocol/ids.ts';
 import { spellRupiah } from '../protocol/money.ts';
 import { DEFAULT_CLASS, stillCounts, type Tariff } from '../protocol/tariffs.ts';
 import { hubPaths, readConfig } from './config.ts';
 import { officersFault } from './officers.ts';
 import { printable } from './printable.ts';
-import { businessDate } from './rules/dates.ts';
 import { type Change, type Effect, simulate } from './rules/simulation.ts';
 import type { Registry } from './store/registry.ts';
 import { bookedSales } from './store/sqlite/bookedsales.ts';
 import { openRegistry } from './store/sqlite/registry.ts';
+import { fitsBook } from './tariffbook.ts';
 import { readTariffs } from './tarifffile.ts';
 
 export interface TariffCommandDeps {
@@ -105,6 +106,11 @@ function add(deps: TariffCommandDeps, file: string, { data, officer, json }: Add
     return void fail(`tariff ${late + 1} would begin on ${first}, and today is ${today}: what was paid stays as it is`);
   }
   withRegistry(deps, data, (registry) => {
+    const all = registry.tariffs();
+    const next = read.terms.map((terms, after) => ({ ...terms, version: all.length + 1 + after }));
+    if (!fitsBook([...all, ...next], today)) {
+      return fail('the tariffs would not fit the book that kiosks hold; give up some by replacing them, or end them');
+    }
     for (const tariff of registry.addTariffs(read.terms, officer, at)) {
       say(json ? JSON.stringify({ version: tariff.version }) : `Added ${tariff.version}: ${spellTerms(tariff)}`);
     }

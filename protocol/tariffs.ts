@@ -282,11 +282,13 @@ export function quote(tariffs: readonly Tariff[], sale: PricedSale): Quote {
 /**
  * Prices a payment of which the total is known: `amount` is all that leaves the member, as the card certified it (TRUTH
  * section 10). It is the price unless the member pays the fee; then the price is the one that this total contains.
- * @returns null if the member pays the fee and no price has this total: the payer was shown another tariff.
+ * @param asked what the outlet asked, if it is known. Almost every total contains some price, so that only this tells
+ * for certain that the payer was shown this tariff.
+ * @returns null if no price has this total, or another than the outlet asked: the payer was shown another tariff.
  */
-export function quoteTotal(tariffs: readonly Tariff[], sale: PricedSale): Quote | null {
+export function quoteTotal(tariffs: readonly Tariff[], sale: PricedSale, asked?: bigint): Quote | null {
   const tariff = inForce(tariffs, sale);
-  if (tariff === null) return free(sale.amount);
-  const price = tariff.direction === 'member' ? priceIn(tariff, sale.amount) : sale.amount;
-  return price === null ? null : priced(tariff, sale, price);
+  const price = tariff?.direction === 'member' ? priceIn(tariff, sale.amount) : sale.amount;
+  if (price === null || (asked !== undefined && asked !== price)) return null;
+  return tariff === null ? free(price) : priced(tariff, sale, price);
 }

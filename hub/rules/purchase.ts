@@ -33,6 +33,8 @@ export interface PurchaseFacts {
   readonly date: string;
   /** As requested, in rupiah, above zero. */
   readonly amount: bigint;
+  /** What the outlet asked, if the kiosk says so, in rupiah. */
+  readonly price?: bigint | undefined;
   /** The kiosk of the session. */
   readonly kiosk: KioskNo;
   readonly card: {
@@ -134,7 +136,7 @@ function approval(facts: SaleFacts, by: Pick<PurchaseFigures, 'authority'>): Ver
   const { issuer, member, uid } = card;
   const acquirer = outlet.cooperative;
   const priced = { kind: 'purchase', issuer, acquirer, class: outlet.class, amount, date } as const;
-  const quote = quoteTotal(facts.tariffs, priced);
+  const quote = quoteTotal(facts.tariffs, priced, facts.price);
   // Charged by another tariff than the member was shown, the outlet would be paid another price than it asked.
   if (quote === null) return { refuse: 'tariff-differs', outcome: 'declined' };
   const { fee, shares } = quote;

@@ -5,6 +5,7 @@ import type { Tariff } from '../../protocol/tariffs.ts';
 import type { CardStatus } from '../rules/lifecycle.ts';
 import type { CardStock } from './cardstock.ts';
 import type { Drains } from './drains.ts';
+import type { TariffBooks } from './tariffbooks.ts';
 
 export interface Cooperative {
   readonly id: CooperativeId;
@@ -68,7 +69,7 @@ export interface Kiosk {
   readonly revoked: boolean;
 }
 
-export interface Registry extends CardStock, Drains {
+export interface Registry extends CardStock, Drains, TariffBooks {
   cooperatives(): readonly Cooperative[];
   cooperative(id: CooperativeId): Cooperative | undefined;
   member(id: MemberId): Member | undefined;

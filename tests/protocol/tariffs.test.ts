@@ -226,6 +226,16 @@ test('the administration fee of a small bill is charged in full, and its biller 
   ]);
 });
 
+test('a total is one of this tariff only if the price in it is the one that was asked', () => {
+  const [paid, asked] = [50_850n, 50_000n];
+  expect(quoteTotal([onTop], sale(paid), asked)?.fee).toBe(850n);
+  expect(quoteTotal([onTop], sale(paid), paid)).toBeNull();
+  expect(quoteTotal([onTop], sale(asked), asked)).toBeNull();
+  expect(quoteTotal([merchant], sale(paid), asked)).toBeNull();
+  expect(quoteTotal([merchant], sale(asked), asked)?.fee).toBe(350n);
+  expect(quoteTotal([], sale(paid), asked)).toBeNull();
+});
+
 test('a total that no price and its fee make up is no total of this tariff', () => {
   // By 0.7% the fee gains a rupiah at Rp 143: 142 costs 142, 143 costs 144, and nothing costs 143.
   const rate: Tariff = { ...merchant, direction: 'member' };

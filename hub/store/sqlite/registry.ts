@@ -9,6 +9,7 @@ import type { Card, Cooperative, Kiosk, Making, Member, Outlet, Registry } from 
 import { openCardStock } from './cardstock.ts';
 import { openDatabase } from './database.ts';
 import { openDrains } from './drains.ts';
+import { openTariffBooks } from './tariffbooks.ts';
 import { loadTariffs, tariffRows } from './tariffs.ts';
 
 type Row<T> = { [Key in keyof T]: unknown };
@@ -200,6 +201,7 @@ export function openRegistry({ path }: { readonly path: string }): Registry {
       outlets.set(row.id, row);
     },
     ...tariffRows(db, tariffs),
+    ...openTariffBooks(db),
     ...cardRows(db, loaded),
     enrol,
     revoke,
