@@ -48,6 +48,8 @@ function draft(deps: CashDeps, kiosk: Kiosk, hash: string, body: Served): PostRe
     approver: staff(deps, approver),
     tariffs: registry.tariffs(),
     netDebitCap: (id: CooperativeId) => registry.cooperative(id)?.netDebitCap ?? 0n,
+    licenceOf: registry.licence,
+    holderOf: registry.holder,
   });
   const [issuer, acquirer] = [card?.issuer ?? null, outlet?.cooperative ?? null];
   return {

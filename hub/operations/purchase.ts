@@ -74,6 +74,7 @@ function draft(deps: PurchaseDeps, request: Request<'purchase'>): Draft {
     tariffs: shown?.tariffs ?? registry.tariffs(),
     limits: noPinLimits,
     netDebitCap: card === undefined ? 0n : (registry.cooperative(card.issuer)?.netDebitCap ?? 0n),
+    licenceOf: registry.licence,
   });
   const acquirer: CooperativeId | null = outlet?.cooperative ?? null;
   const outletId: OutletId | null = outlet?.id ?? null;

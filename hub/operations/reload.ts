@@ -67,6 +67,7 @@ function draft(deps: ReloadDeps, kiosk: Kiosk, start: ReloadAsked, at: number) {
     tmc: counterOf(bytes(start.before)),
     beaconAgeSeconds: ageOf(start.slot, at),
     limits: noPinLimits,
+    licenceOf: registry.licence,
   });
   const [before, records, encTmri] = [bytes(start.before), bytes(start.records), bytes(start.encTmri)];
   const asked: Asked | null =

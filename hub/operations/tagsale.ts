@@ -91,6 +91,7 @@ function draft({ registry, now }: TagSaleDeps, bound: Bound, keyVersion: number,
     tariffs: shown?.tariffs ?? registry.tariffs(),
     limits: noPinLimits,
     netDebitCap: registry.cooperative(issuer)?.netDebitCap ?? 0n,
+    licenceOf: registry.licence,
   });
   return {
     key: { origin: kiosk.no, seq: asked.seq },

@@ -4,6 +4,7 @@ import { counterLimits } from '../../protocol/limits.ts';
 import type { Refusal } from '../../protocol/refusals.ts';
 import { quote, type Tariff } from '../../protocol/tariffs.ts';
 import type { CashKind, Guard, Verdict } from './entries.ts';
+import { type Holder, isLicensed, type LicenceOf, mayHold } from './licence.ts';
 
 /** Someone of the staff, by the card laid down. */
 export interface Staff {
@@ -36,6 +37,8 @@ export interface CashFacts {
   readonly tariffs: readonly Tariff[];
   /** Net debit cap of a cooperative, in rupiah. */
   readonly netDebitCap: (cooperative: CooperativeId) => bigint;
+  readonly licenceOf: LicenceOf;
+  readonly holderOf: (member: MemberId) => Holder;
 }
 
 /** Whether someone may serve this customer at this counter. */
@@ -45,10 +48,19 @@ function serves(staff: Staff | null, { outlet, card }: CashFacts): boolean {
 
 const approved = (facts: CashFacts) => serves(facts.approver, facts) && facts.approver?.member !== facts.teller?.member;
 
+const licensed = ({ kind, card, outlet, licenceOf }: CashFacts) =>
+  card !== null && outlet !== null && isLicensed(kind, licenceOf, card.issuer, outlet.cooperative);
+
+/** Who may hold no account any more may still have its money: only new money is refused. */
+const takesIn = ({ kind, card, licenceOf, holderOf }: CashFacts) =>
+  kind === 'withdrawal' || (card !== null && mayHold(licenceOf(card.issuer), holderOf(card.member)));
+
 const checks: readonly (readonly [Refusal, (facts: CashFacts) => boolean])[] = [
   ['card-unknown', ({ card }) => card === null],
   ['card-blocked', ({ card }) => card?.active !== true],
   ['outlet-closed', ({ outlet }) => outlet?.open !== true],
+  ['not-licensed', (facts) => !licensed(facts)],
+  ['members-only', (facts) => !takesIn(facts)],
   ['teller-unknown', (facts) => !serves(facts.teller, facts)],
   ['approval-needed', (facts) => facts.amount > counterLimits.approvalAbove && !approved(facts)],
 ];

@@ -23,12 +23,36 @@ export type Authority =
   | 'two-officers';
 
 /** `reload-release` sends money on its way to a card's purse; `reload` proves that it came, `reload-void` that not. */
-export type EntryKind = 'opening' | 'purchase' | 'void' | CardMoneyKind | CashKind | 'funding';
+export type EntryKind =
+  | 'opening'
+  | 'purchase'
+  | 'void'
+  | CardMoneyKind
+  | CashKind
+  | 'funding'
+  | PaymentKind
+  | ReturnKind
+  | OwnKind
+  | 'collect';
 export type ReloadKind = 'reload-release' | 'reload' | 'reload-void';
-/** Between a member's account and a card's purse; `drain` brings all that the purse held back to the account. */
-export type CardMoneyKind = ReloadKind | 'drain';
+/**
+ * Between a member's account and a card's purse; `drain` brings all that the purse held back to the account, and
+ * `purse-return` what the books know of it once the card can pay no more (TRUTH section 8).
+ */
+export type CardMoneyKind = ReloadKind | 'drain' | 'purse-return';
 /** Cash over a counter; a withdrawal is posted only as the end of a hold. */
 export type CashKind = 'deposit' | 'withdrawal';
+/**
+ * Money from one pocket to others, across cooperatives or not, with or without a fee: a proven payment from a purse;
+ * to another member; takings to their payee; a bill (only as the end of a hold); rewards from a budget as money or
+ * points, points spent, a reward given back with the sale it was for.
+ */
+export type PaymentKind = 'purse-sale' | 'transfer' | 'payout' | 'bill' | RewardKind;
+export type RewardKind = 'cashback' | 'points' | 'redeem' | 'reward-return';
+/** What takes back a payment, or part of it (TRUTH section 9). */
+export type ReturnKind = 'refund' | 'dispute' | 'dispute-won' | 'dispute-lost' | 'dispute-lapsed';
+/** Within one cooperative's own books, by two officers: money set aside or prepaid, and corrections. */
+export type OwnKind = 'provision' | 'adjustment';
 
 export type { FeeShare };
 
@@ -36,8 +60,8 @@ export interface Entry {
   readonly kind: EntryKind;
   readonly authority: Authority;
   readonly legs: readonly Leg[];
-  /** Whose balance the receipt shows. */
-  readonly payer: Account;
+  /** Whose balance the receipt shows; null where it is nobody's business. */
+  readonly payer: Account | null;
   readonly fee: bigint;
   readonly shares: readonly FeeShare[];
 }
@@ -54,6 +78,62 @@ export interface PurchaseFigures {
   readonly shares: readonly FeeShare[];
   /** A tag proved its key to the hub; left out: the card certified the sale. */
   readonly authority?: 'hub-relayed-session';
+  /** Who earns what of the amount less the fee; left out: the outlet earns it all. */
+  readonly to?: readonly Part[];
+}
+
+/** A part of what is paid, by the account it leaves or comes to; never negative in what a caller asks for. */
+export interface Part {
+  readonly account: Account;
+  readonly amount: bigint;
+}
+
+/** What a payment is, whatever it leaves from. */
+export interface Paid {
+  readonly issuer: CooperativeId;
+  readonly acquirer: CooperativeId;
+  /** In anybody's books: what is not in the acquirer's goes on from there at once (TRUTH section 11). */
+  readonly to: readonly Part[];
+  readonly amount: bigint;
+  readonly fee: bigint;
+  /** Parts of the fee, one a cooperative; they sum to the fee. */
+  readonly shares: readonly FeeShare[];
+}
+
+/** A payment in general: `amount` leaves `from`, all of it in the issuer's books; less the fee it comes to `to`. */
+export interface PaymentFigures extends Paid {
+  readonly from: readonly Part[];
+  readonly authority: Authority;
+}
+
+/** A payment as it was posted, for what may take it back. */
+export interface ReturnFigures {
+  /** The payment's key, `origin/seq`. */
+  readonly original: string;
+  /** The member's account that the money comes back to: never a card (TRUTH section 9). */
+  readonly member: Account;
+  /** In rupiah; for the end of a dispute what it was opened for. */
+  readonly amount: bigint;
+  /** Only when a dispute opens: what of it the member gets at once, and the hub time it must be decided by. */
+  readonly provisional?: bigint;
+  readonly until?: string;
+  readonly authority: Authority;
+}
+
+/** Between two accounts of one cooperative. */
+export interface OwnFigures {
+  readonly debit: Account;
+  readonly credit: Account;
+  readonly amount: bigint;
+  /** In the officers' words. */
+  readonly reason: string;
+}
+
+/** Takings pay what their owner owes the cooperative: as much as both allow at the post. */
+export interface CollectFigures {
+  readonly takings: Account;
+  readonly owed: Account;
+  readonly amount: bigint;
 }
 
 /** A member's opening balance: money that already lies at the cooperative's bank. */
@@ -83,6 +163,8 @@ export interface CashFigures {
   readonly fee: bigint;
   /** Parts of the fee, one a cooperative; they sum to the fee. */
   readonly shares: readonly FeeShare[];
+  /** A withdrawal of takings: whose at the issuer; left out: it is the member's account that pays. */
+  readonly payee?: string;
 }
 
 /** Cash from the cooperative's bank account into a counter's drawer. */
@@ -98,7 +180,16 @@ export type Instruction =
   | { readonly kind: 'purchase'; readonly figures: PurchaseFigures }
   | CashInstruction
   | { readonly kind: 'funding'; readonly figures: FundingFigures }
-  | { readonly kind: CardMoneyKind; readonly figures: CardMoneyFigures };
+  | { readonly kind: CardMoneyKind; readonly figures: CardMoneyFigures }
+  | { readonly kind: PaymentKind; readonly figures: PaymentFigures }
+  | { readonly kind: ReturnKind; readonly figures: ReturnFigures }
+  | { readonly kind: OwnKind; readonly figures: OwnFigures }
+  | { readonly kind: 'collect'; readonly figures: CollectFigures };
+
+/** What may wait as a hold: cash out of a drawer, or a bill at its biller. */
+export type HoldInstruction =
+  | { readonly kind: 'withdrawal'; readonly figures: CashFigures }
+  | { readonly kind: 'bill'; readonly figures: PaymentFigures };
 
 export type CashInstruction =
   | { readonly kind: 'deposit'; readonly figures: CashFigures }
@@ -120,7 +211,7 @@ export type Guard =
   | { readonly kind: 'day'; readonly card: CardUid; readonly amount: bigint; readonly max: bigint }
   /** The counter's float does not fall below zero; with the approval it moves by `delta` (TRUTH section 7). */
   | { readonly kind: 'float'; readonly outlet: OutletId; readonly delta: bigint }
-  /** The sum of this cooperative's positions after the entry stays within its net debit cap. */
+  /** The entry leaves the sum of this cooperative's positions within its net debit cap, or does not raise it. */
   | { readonly kind: 'cap'; readonly cooperative: CooperativeId; readonly max: bigint };
 
 /** A rule's word on a request, before the guards. */

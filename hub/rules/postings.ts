@@ -1,59 +1,68 @@
 /** Postings: THE table from a kind of transaction to its balanced legs (TRUTH section 11). */
-import { type CardUid, type CooperativeId, type MemberId, type OutletId, PLATFORM } from '../../protocol/ids.ts';
-import { type Account, accountName } from './accounts.ts';
+import { PLATFORM } from '../../protocol/ids.ts';
+import {
+  type Account,
+  accountName,
+  bankOf,
+  drawerOf,
+  expenseOf,
+  incomeOf,
+  memberOf,
+  payoutOf,
+  positionOf,
+  purseOf,
+  transitOf,
+} from './accounts.ts';
 import type {
   Authority,
   CardMoneyFigures,
   CardMoneyKind,
   CashFigures,
   CashKind,
+  CollectFigures,
   Entry,
   EntryKind,
-  FeeShare,
   FundingFigures,
   Instruction,
   Leg,
   OpeningFigures,
+  OwnFigures,
+  PaymentFigures,
   PurchaseFigures,
+  ReturnKind,
 } from './entries.ts';
+import { credit, debit, mustFit, mustShare, paymentLegs, purchasePayment, shareOf } from './payment.ts';
+import type { ReturnLegs } from './returns.ts';
 
 interface Figures {
   readonly opening: OpeningFigures;
   readonly purchase: PurchaseFigures;
-  /** The entry to undo. */
-  readonly void: Entry;
+  readonly void: ReturnLegs;
   readonly 'reload-release': CardMoneyFigures;
   readonly reload: CardMoneyFigures;
   readonly 'reload-void': CardMoneyFigures;
   readonly drain: CardMoneyFigures;
+  readonly 'purse-return': CardMoneyFigures;
   readonly deposit: CashFigures;
   readonly withdrawal: CashFigures;
   readonly funding: FundingFigures;
+  readonly 'purse-sale': PaymentFigures;
+  readonly transfer: PaymentFigures;
+  readonly payout: PaymentFigures;
+  readonly bill: PaymentFigures;
+  readonly cashback: PaymentFigures;
+  readonly points: PaymentFigures;
+  readonly redeem: PaymentFigures;
+  readonly 'reward-return': PaymentFigures;
+  readonly refund: ReturnLegs;
+  readonly dispute: ReturnLegs;
+  readonly 'dispute-won': ReturnLegs;
+  readonly 'dispute-lost': ReturnLegs;
+  readonly 'dispute-lapsed': ReturnLegs;
+  readonly provision: OwnFigures;
+  readonly adjustment: OwnFigures;
+  readonly collect: CollectFigures;
 }
-
-const memberOf = (cooperative: CooperativeId, owner: MemberId): Account => ({ cooperative, kind: 'member', owner });
-const payoutOf = (cooperative: CooperativeId, owner: OutletId): Account => ({ cooperative, kind: 'payout', owner });
-const incomeOf = (cooperative: CooperativeId): Account => ({ cooperative, kind: 'fee-income', owner: '-' });
-/** What lies in a card's purse. */
-export const purseOf = (cooperative: CooperativeId, owner: CardUid): Account => ({ cooperative, kind: 'purse', owner });
-/** Where the one reload of a card waits until it is proven or void. */
-export const transitOf = (cooperative: CooperativeId, owner: CardUid): Account => ({
-  cooperative,
-  kind: 'in-transit',
-  owner,
-});
-const expenseOf = (cooperative: CooperativeId): Account => ({ cooperative, kind: 'fee-expense', owner: '-' });
-const drawerOf = (cooperative: CooperativeId, owner: OutletId): Account => ({ cooperative, kind: 'drawer', owner });
-const bankOf = (cooperative: CooperativeId): Account => ({ cooperative, kind: 'bank', owner: '-' });
-const position = (books: CooperativeId, toward: CooperativeId): Account => ({
-  cooperative: books,
-  kind: 'position',
-  owner: toward,
-});
-
-const credit = (account: Account, amount: bigint): Leg => ({ account, amount });
-const debit = (account: Account, amount: bigint): Leg => ({ account, amount: -amount });
-const shareOf = (shares: readonly FeeShare[], to: CooperativeId) => shares.find((s) => s.to === to)?.amount ?? 0n;
 
 /**
  * One row a kind, legs in the order of TRUTH's table; the same account may stand twice there, as in the treasurer's
@@ -64,8 +73,8 @@ const table: { readonly [Kind in EntryKind]: (figures: Figures[Kind]) => readonl
     debit(bankOf(cooperative), amount),
     credit(memberOf(cooperative, member), amount),
   ],
-  purchase: (sale) => (sale.issuer === sale.acquirer ? onUs(sale) : offUs(sale)),
-  void: ({ legs }) => legs.map(({ account, amount }) => ({ account, amount: -amount })),
+  purchase: (sale) => paymentLegs(purchasePayment(sale)),
+  void: ({ legs }) => legs,
   'reload-release': ({ issuer, member, card, amount }) => [
     debit(memberOf(issuer, member), amount),
     credit(transitOf(issuer, card), amount),
@@ -79,32 +88,56 @@ const table: { readonly [Kind in EntryKind]: (figures: Figures[Kind]) => readonl
     debit(purseOf(issuer, card), amount),
     credit(memberOf(issuer, member), amount),
   ],
+  'purse-return': ({ issuer, member, card, amount }) => [
+    debit(purseOf(issuer, card), amount),
+    credit(memberOf(issuer, member), amount),
+  ],
   deposit: cashIn,
   withdrawal: cashOut,
   funding: ({ cooperative, outlet, amount }) => [
     debit(drawerOf(cooperative, outlet), amount),
     credit(bankOf(cooperative), amount),
   ],
+  'purse-sale': paymentLegs,
+  transfer: paymentLegs,
+  payout: paymentLegs,
+  bill: paymentLegs,
+  cashback: paymentLegs,
+  points: paymentLegs,
+  redeem: paymentLegs,
+  'reward-return': paymentLegs,
+  refund: ({ legs }) => legs,
+  dispute: ({ legs }) => legs,
+  'dispute-won': ({ legs }) => legs,
+  'dispute-lost': ({ legs }) => legs,
+  'dispute-lapsed': ({ legs }) => legs,
+  provision: within,
+  adjustment: within,
+  collect: ({ takings, owed, amount }) => [debit(takings, amount), credit(owed, amount)],
 };
 
+function within({ debit: from, credit: to, amount }: OwnFigures): Leg[] {
+  return [debit(from, amount), credit(to, amount)];
+}
+
 /** Books of counter, home and platform for cash over a counter: each as TRUTH has them, the fee paid by the home. */
-function overCounter({ issuer, member, acquirer, outlet, amount, fee, shares }: CashFigures) {
+function overCounter({ issuer, member, acquirer, outlet, amount, fee, shares, payee }: CashFigures) {
   const away = issuer !== acquirer;
   const [across, served] = away ? [amount, shareOf(shares, acquirer)] : [0n, 0n];
   const [own, platform] = [shareOf(shares, issuer), shareOf(shares, PLATFORM)];
   return {
     drawer: drawerOf(acquirer, outlet),
-    account: memberOf(issuer, member),
+    account: payee === undefined ? memberOf(issuer, member) : payoutOf(issuer, payee),
     /** The amount between the two cooperatives; nothing at the member's own. */
     across,
-    atCounter: [debit(position(acquirer, issuer), served), credit(incomeOf(acquirer), served)],
+    atCounter: [debit(positionOf(acquirer, issuer), served), credit(incomeOf(acquirer), served)],
     atHome: [
       debit(expenseOf(issuer), fee),
       credit(incomeOf(issuer), own),
-      credit(position(issuer, acquirer), served),
-      credit(position(issuer, PLATFORM), platform),
+      credit(positionOf(issuer, acquirer), served),
+      credit(positionOf(issuer, PLATFORM), platform),
     ],
-    atPlatform: [debit(position(PLATFORM, issuer), platform), credit(incomeOf(PLATFORM), platform)],
+    atPlatform: [debit(positionOf(PLATFORM, issuer), platform), credit(incomeOf(PLATFORM), platform)],
   };
 }
 
@@ -113,9 +146,9 @@ function cashIn(cash: CashFigures): Leg[] {
   const { drawer, account, across, atCounter, atHome, atPlatform } = overCounter(cash);
   return [
     debit(drawer, amount),
-    credit(position(acquirer, issuer), across),
+    credit(positionOf(acquirer, issuer), across),
     ...atCounter,
-    debit(position(issuer, acquirer), across),
+    debit(positionOf(issuer, acquirer), across),
     credit(account, amount),
     ...atHome,
     ...atPlatform,
@@ -127,53 +160,13 @@ function cashOut(cash: CashFigures): Leg[] {
   const { drawer, account, across, atCounter, atHome, atPlatform } = overCounter(cash);
   return [
     debit(account, amount),
-    credit(position(issuer, acquirer), across),
+    credit(positionOf(issuer, acquirer), across),
     ...atHome,
-    debit(position(acquirer, issuer), across),
+    debit(positionOf(acquirer, issuer), across),
     credit(drawer, amount),
     ...atCounter,
     ...atPlatform,
   ];
-}
-
-function onUs({ issuer, member, outlet, amount, fee, shares }: PurchaseFigures): Leg[] {
-  const platform = shareOf(shares, PLATFORM);
-  return [
-    debit(memberOf(issuer, member), amount),
-    credit(payoutOf(issuer, outlet), amount - fee),
-    credit(incomeOf(issuer), shareOf(shares, issuer)),
-    credit(position(issuer, PLATFORM), platform),
-    debit(position(PLATFORM, issuer), platform),
-    credit(incomeOf(PLATFORM), platform),
-  ];
-}
-
-function offUs({ issuer, member, acquirer, outlet, amount, fee, shares }: PurchaseFigures): Leg[] {
-  const [own, issuers, platform] = [shareOf(shares, acquirer), shareOf(shares, issuer), shareOf(shares, PLATFORM)];
-  return [
-    debit(position(acquirer, issuer), amount),
-    credit(payoutOf(acquirer, outlet), amount - fee),
-    credit(incomeOf(acquirer), own),
-    credit(position(acquirer, issuer), issuers),
-    credit(position(acquirer, PLATFORM), platform),
-    debit(memberOf(issuer, member), amount),
-    credit(position(issuer, acquirer), amount),
-    debit(position(issuer, acquirer), issuers),
-    credit(incomeOf(issuer), issuers),
-    debit(position(PLATFORM, acquirer), platform),
-    credit(incomeOf(PLATFORM), platform),
-  ];
-}
-
-const entered = <Kind extends EntryKind>(kind: Kind, figures: Figures[Kind]): Leg[] =>
-  table[kind](figures).filter((leg) => leg.amount !== 0n);
-
-/** The parts of the fee must fit: anything else is a bug of the caller, which would break the books. */
-function mustFit({ issuer, acquirer, amount, fee, shares }: PurchaseFigures): void {
-  const sum = shares.reduce((total, share) => total + share.amount, 0n);
-  const known = shares.every(({ to }) => to === issuer || to === acquirer || to === PLATFORM);
-  if (sum !== fee || !known || fee > amount || fee < 0n) throw new RangeError('the parts do not make up the fee');
-  if (issuer === PLATFORM || acquirer === PLATFORM) throw new RangeError('the platform has no members and no outlets');
 }
 
 const cardMoneyAuthority: Readonly<Record<CardMoneyKind, Authority>> = {
@@ -181,44 +174,88 @@ const cardMoneyAuthority: Readonly<Record<CardMoneyKind, Authority>> = {
   reload: 'card-certificate',
   'reload-void': 'rule',
   drain: 'card-certificate',
+  'purse-return': 'rule',
 };
 
 const cashAuthority: Readonly<Record<CashKind, Authority>> = { deposit: 'teller-card', withdrawal: 'pin' };
 
-/** Makes the entry that is asked for. @throws RangeError if its figures do not fit each other. */
-export function entryOf(instruction: Instruction): Entry {
-  if (instruction.kind === 'opening') {
-    const { kind, figures } = instruction;
-    const payer = memberOf(figures.cooperative, figures.member);
-    return { kind, authority: 'two-officers', legs: entered(kind, figures), payer, fee: 0n, shares: [] };
-  }
-  if (instruction.kind === 'funding') {
-    const { kind, figures } = instruction;
-    const payer = drawerOf(figures.cooperative, figures.outlet);
-    return { kind, authority: 'two-officers', legs: entered(kind, figures), payer, fee: 0n, shares: [] };
-  }
-  if (instruction.kind === 'deposit' || instruction.kind === 'withdrawal') {
-    const { kind, figures } = instruction;
-    mustFit(figures);
-    const { issuer, member, fee, shares } = figures;
-    const payer = memberOf(issuer, member);
-    return { kind, authority: cashAuthority[kind], legs: entered(kind, figures), payer, fee, shares };
-  }
-  if (instruction.kind !== 'purchase') {
-    const { kind, figures } = instruction;
-    const payer = memberOf(figures.issuer, figures.member);
-    return { kind, authority: cardMoneyAuthority[kind], legs: entered(kind, figures), payer, fee: 0n, shares: [] };
-  }
-  const { kind, figures } = instruction;
-  mustFit(figures);
-  const { issuer, member, fee, shares, authority = 'card-certificate' } = figures;
-  const payer = memberOf(issuer, member);
-  return { kind, authority, legs: entered(kind, figures), payer, fee, shares };
+/** Two officers move own money by hand; what a card, a pair or a dispute proves, they do not. */
+function mustBeOwn({ debit: from, credit: to, amount }: OwnFigures): void {
+  const proven = (account: Account) => ['position', 'purse', 'in-transit', 'provisional'].includes(account.kind);
+  if (from.cooperative !== to.cooperative || amount <= 0n) throw new RangeError('own money stays in its own books');
+  if (proven(from) || proven(to)) throw new RangeError('what a card, a pair or a dispute proves is not moved by hand');
 }
 
-/** The mirror of an entry: every leg back, in the same order, the fee given back with it. */
-export function voidEntry(original: Entry): Entry {
-  return { ...original, kind: 'void', authority: 'mirror', legs: entered('void', original) };
+type Rest = Pick<Entry, 'authority' | 'payer'> & Partial<Pick<Entry, 'fee' | 'shares'>>;
+
+function made<Kind extends EntryKind>(kind: Kind, figures: Figures[Kind], rest: Rest): Entry {
+  const legs = table[kind](figures).filter((leg) => leg.amount !== 0n);
+  return { kind, legs, fee: 0n, shares: [], ...rest };
+}
+
+/** Whose balance a payment's receipt shows: the member's or the payee's own, nobody else's. */
+const shown = ({ from }: PaymentFigures): Account | null => {
+  const account = from[0]?.account ?? null;
+  return account !== null && ['member', 'purse', 'payout', 'points'].includes(account.kind) ? account : null;
+};
+
+/** An instruction whose legs follow from its figures alone. */
+export type Static = Exclude<Instruction, { readonly kind: ReturnKind }>;
+
+/** Makes the entry that is asked for. @throws RangeError if its figures do not fit each other. */
+export function entryOf(instruction: Static): Entry {
+  switch (instruction.kind) {
+    case 'purchase': {
+      const payment = purchasePayment(instruction.figures);
+      mustFit(payment);
+      const { fee, shares, authority } = payment;
+      return made('purchase', instruction.figures, { authority, payer: shown(payment), fee, shares });
+    }
+    case 'opening': {
+      const { cooperative, member } = instruction.figures;
+      const payer = memberOf(cooperative, member);
+      return made('opening', instruction.figures, { authority: 'two-officers', payer });
+    }
+    case 'funding': {
+      const { cooperative, outlet } = instruction.figures;
+      const payer = drawerOf(cooperative, outlet);
+      return made('funding', instruction.figures, { authority: 'two-officers', payer });
+    }
+    case 'deposit':
+    case 'withdrawal': {
+      const { kind, figures } = instruction;
+      mustShare(figures);
+      const { issuer, member, fee, shares, payee } = figures;
+      const payer = payee === undefined ? memberOf(issuer, member) : payoutOf(issuer, payee);
+      return made(kind, figures, { authority: cashAuthority[kind], payer, fee, shares });
+    }
+    case 'provision':
+    case 'adjustment':
+      mustBeOwn(instruction.figures);
+      return made(instruction.kind, instruction.figures, { authority: 'two-officers', payer: null });
+    case 'collect':
+      return made('collect', instruction.figures, { authority: 'rule', payer: instruction.figures.takings });
+    case 'reload-release':
+    case 'reload':
+    case 'reload-void':
+    case 'drain':
+    case 'purse-return': {
+      const { kind, figures } = instruction;
+      const payer = memberOf(figures.issuer, figures.member);
+      return made(kind, figures, { authority: cardMoneyAuthority[kind], payer });
+    }
+    default: {
+      const { kind, figures } = instruction;
+      mustFit(figures);
+      const { authority, fee, shares } = figures;
+      return made(kind, figures, { authority, payer: shown(figures), fee, shares });
+    }
+  }
+}
+
+/** The entry of a return whose legs were judged. */
+export function returnEntry(kind: ReturnKind | 'void', { legs, ...rest }: ReturnLegs & Rest): Entry {
+  return made(kind, { legs }, rest);
 }
 
 /**

@@ -5,6 +5,7 @@ import type { Outcome } from '../../protocol/receipt.ts';
 import type { Refusal } from '../../protocol/refusals.ts';
 import { quoteTotal, type Tariff } from '../../protocol/tariffs.ts';
 import type { Guard, PurchaseFigures, Verdict } from './entries.ts';
+import { isLicensed, type LicenceOf } from './licence.ts';
 
 /** What the operation found out about the certificate; each part is true only if it was checked and held. */
 export interface CertificateFacts {
@@ -54,6 +55,7 @@ export interface PurchaseFacts {
   readonly limits: NoPinLimits;
   /** Net debit cap of the card's cooperative, in rupiah. */
   readonly netDebitCap: bigint;
+  readonly licenceOf: LicenceOf;
 }
 
 /** What any sale from an account is judged by once the card has proven itself. */
@@ -85,6 +87,12 @@ const unknown: Check<SaleFacts> = {
 const mayPay: readonly Check<SaleFacts>[] = [
   { refusal: 'card-blocked', outcome: 'declined', fails: ({ card }) => card?.active !== true },
   { refusal: 'outlet-closed', outcome: 'declined', fails: ({ outlet }) => outlet?.open !== true },
+  {
+    refusal: 'not-licensed',
+    outcome: 'declined',
+    fails: ({ card, outlet, licenceOf }) =>
+      card !== null && outlet !== null && !isLicensed('purchase', licenceOf, card.issuer, outlet.cooperative),
+  },
   { refusal: 'tap-limit', outcome: 'declined', fails: ({ amount, limits }) => amount > limits.perTap },
 ];
 

@@ -16,8 +16,8 @@ export interface Decided {
   readonly at: number;
   readonly date: string;
   readonly facts: ReceiptFacts;
-  /** The entry, its settlement window and the payer's balance after it; null when nothing was moved. */
-  readonly posted: { readonly entry: Entry; readonly window: number; readonly balance: bigint } | null;
+  /** The entry, its window and the payer's balance after it (null: not shown); null when nothing was moved. */
+  readonly posted: { readonly entry: Entry; readonly window: number; readonly balance: bigint | null } | null;
 }
 
 /**
@@ -42,6 +42,6 @@ export function receiptOf(decided: Decided): Receipt {
     issuer: facts.issuer,
     acquirer: facts.acquirer,
     outlet: facts.outlet,
-    balance: posted === null ? null : toWire(posted.balance),
+    balance: posted === null || posted.balance === null ? null : toWire(posted.balance),
   };
 }

@@ -2,8 +2,9 @@
 import type { CardUid, CooperativeId, MemberId } from '../../protocol/ids.ts';
 import { FRESH_SECONDS, type NoPinLimits, PURSE_CEILING } from '../../protocol/limits.ts';
 import type { Refusal } from '../../protocol/refusals.ts';
+import { purseOf, transitOf } from './accounts.ts';
 import type { Guard, ReloadKind, Verdict } from './entries.ts';
-import { purseOf, transitOf } from './postings.ts';
+import { isLicensed, type LicenceOf } from './licence.ts';
 
 export interface ReloadFacts {
   /** As requested, in rupiah, above zero. */
@@ -27,6 +28,7 @@ export interface ReloadFacts {
   /** Seconds since the start of the beacon's ten seconds that the kiosk named. */
   readonly beaconAgeSeconds: number;
   readonly limits: NoPinLimits;
+  readonly licenceOf: LicenceOf;
 }
 
 const checks: readonly (readonly [Refusal, (facts: ReloadFacts) => boolean])[] = [
@@ -36,6 +38,11 @@ const checks: readonly (readonly [Refusal, (facts: ReloadFacts) => boolean])[] =
   ['expired', ({ beaconAgeSeconds: age }) => !(age >= 0 && age <= FRESH_SECONDS)],
   ['card-blocked', ({ card }) => card?.active !== true],
   ['outlet-closed', ({ outletOpen }) => !outletOpen],
+  // Wherever the card lies: a reload moves money in the books of its own cooperative only.
+  [
+    'not-licensed',
+    ({ card, licenceOf }) => card !== null && !isLicensed('reload-release', licenceOf, card.issuer, card.issuer),
+  ],
   ['purse-full', ({ amount }) => amount > PURSE_CEILING],
 ];
 

@@ -9,8 +9,9 @@ import type { CardStatus } from '../rules/lifecycle.ts';
  * Names one decision for ever. Origins below 2^24 are kiosk numbers; origin 2^24 + kiosk number holds the voids of that
  * kiosk's sales under the same seq; 2^25 is the hub itself (opening balances). A kiosk's reloads have origins of their
  * own, so that closing an account sale never touches one (TRUTH section 1): 2^25 + kiosk number holds their releases,
- * 3 · 2^24 + kiosk number what became of each, under the same seq. So have its cash deposits and withdrawals: 2^26 +
- * kiosk number. Kiosk numbers start at 1.
+ * 3 · 2^24 + kiosk number what became of each, under the same seq. So has whatever else it asks for, each kind 2^24
+ * above the last: cash, refunds, bills, transfers, payouts. What follows from a payment has its seq in an origin above
+ * its kiosk's: its reward, its dispute and that one's end. Kiosk numbers start at 1.
  */
 export interface DecisionKey {
   readonly origin: number;
@@ -23,6 +24,19 @@ export const HUB_ORIGIN = 2 ** 25;
 export const RELEASE_ORIGIN = 2 ** 25;
 export const RELOAD_ORIGIN = 3 * 2 ** 24;
 export const CASH_ORIGIN = 2 ** 26;
+export const REFUND_ORIGIN = 5 * 2 ** 24;
+export const BILL_ORIGIN = 6 * 2 ** 24;
+export const TRANSFER_ORIGIN = 7 * 2 ** 24;
+export const PAYOUT_ORIGIN = 8 * 2 ** 24;
+/** Of the payment it rewards; its return has that of the refund. */
+export const REWARD_ORIGIN = 9 * 2 ** 24;
+export const REWARD_RETURN_ORIGIN = 10 * 2 ** 24;
+export const DISPUTE_ORIGIN = 11 * 2 ** 24;
+export const DISPUTE_END_ORIGIN = 12 * 2 ** 24;
+/** What takings pay of a debt, before they are paid out under the same seq. */
+export const COLLECT_ORIGIN = 13 * 2 ** 24;
+/** Two officers at the hub itself. */
+export const OFFICE_ORIGIN = 14 * 2 ** 24;
 
 /** Asks for one decision. */
 export interface PostRequest {
@@ -66,8 +80,10 @@ export interface Settlement {
   readonly word: 'post' | 'void';
   /** Hub time, milliseconds since 1970 UTC. */
   readonly at: number;
-  /** Two officers after a count of the drawer, JSON text kept with the hold; null: the kiosk that holds. */
+  /** Two officers after a count of the drawer, JSON text kept with the hold; null: the holding kiosk, or a biller. */
   readonly officers: string | null;
+  /** What a biller answered, JSON text kept with the hold: it may post or void what is released. */
+  readonly answer?: string | null;
 }
 
 /** A hold that has not ended. */

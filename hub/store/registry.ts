@@ -1,10 +1,11 @@
-/** The registry's port: cooperatives, members, cards, outlets, kiosks and tariffs; read from memory, written rarely. */
+/** The registry's port: cooperatives, members, cards, outlets, kiosks, tariffs, licences; read from memory. */
 import type { KioskRole } from '../../protocol/enrolment.ts';
 import type { CardUid, CooperativeId, KioskName, KioskNo, MemberId, OutletId } from '../../protocol/ids.ts';
 import type { Tariff } from '../../protocol/tariffs.ts';
 import type { CardStatus } from '../rules/lifecycle.ts';
 import type { CardStock } from './cardstock.ts';
 import type { Drains } from './drains.ts';
+import type { Licences } from './licences.ts';
 import type { TariffBooks } from './tariffbooks.ts';
 
 export interface Cooperative {
@@ -69,10 +70,11 @@ export interface Kiosk {
   readonly revoked: boolean;
 }
 
-export interface Registry extends CardStock, Drains, TariffBooks {
+export interface Registry extends CardStock, Drains, Licences, TariffBooks {
   cooperatives(): readonly Cooperative[];
   cooperative(id: CooperativeId): Cooperative | undefined;
   member(id: MemberId): Member | undefined;
+  members(): readonly Member[];
   cards(): readonly Card[];
   card(uid: CardUid): Card | undefined;
   cardByNumber(number: string): Card | undefined;

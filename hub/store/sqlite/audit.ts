@@ -35,22 +35,61 @@ const queries = {
     LEFT JOIN entry sent ON sent.key = done.key - 281474976710656 AND sent.kind = 'reload-release'
     WHERE (done.kind = 'reload' OR done.kind = 'reload-void')
       AND (sent.id IS NULL OR sent.id > done.id OR sent.card IS NOT done.card OR sent.amount <> done.amount)`,
-  // A withdrawal is the end of a hold; what has ended is decided, what is open is not.
+  // A withdrawal or a bill is the end of a hold; what has ended is decided, what is open is not.
   unheld: `SELECT entry.key FROM entry LEFT JOIN hold ON hold.key = entry.key
-    WHERE entry.kind = 'withdrawal' AND hold.state IS NOT 'posted'
+    WHERE (entry.kind = 'withdrawal' OR entry.kind = 'bill') AND hold.state IS NOT 'posted'
     UNION SELECT hold.key FROM hold LEFT JOIN entry ON entry.key = hold.key
     WHERE (hold.state = 'held' OR hold.state = 'released') <> (entry.id IS NULL)
-      OR (hold.state = 'posted') <> (entry.kind IS 'withdrawal')
-      OR entry.amount <> json_extract(hold.instruction, '$.figures.amount')`,
+      OR (hold.state = 'posted') <> (entry.kind IS 'withdrawal' OR entry.kind IS 'bill')
+      OR (hold.state = 'posted') <> (entry.legs > 0)
+      OR entry.amount <> json_extract(hold.instruction, '$.figures.amount') OR entry.hash <> hold.hash`,
+  // Of no payment was more taken back than it moved, and what its row says of that is what the entries say.
+  exceeded: `WITH taken AS (
+      SELECT original AS key,
+        sum(CASE WHEN kind = 'dispute' OR kind = 'dispute-lost' THEN 0 ELSE amount END) AS refunded
+      FROM entry WHERE original IS NOT NULL AND outcome = 'approved' GROUP BY original)
+    SELECT taken.key FROM taken LEFT JOIN returned ON returned.key = taken.key
+      LEFT JOIN entry paid ON paid.key = taken.key
+    WHERE paid.outcome IS NOT 'approved' OR returned.refunded IS NOT taken.refunded
+      OR returned.refunded + returned.disputed > paid.amount
+    UNION SELECT returned.key FROM returned LEFT JOIN taken ON taken.key = returned.key WHERE taken.key IS NULL
+    UNION SELECT returned.key FROM returned WHERE returned.disputed <> coalesce((SELECT -balance FROM account
+      WHERE kind = 'provisional' AND owner = (returned.key >> 24) || '/' || (returned.key & 16777215)), 0)`,
+  // What was released ends by the word that the cash is out or by two officers; nothing else is paid (TRUTH section 6).
+  misended: `SELECT key FROM hold
+    WHERE (released IS NULL AND state = 'released') OR (released IS NOT NULL AND state = 'held')
+      OR (json_extract(instruction, '$.kind') = 'withdrawal' AND officers IS NULL
+        AND ((state = 'posted' AND released IS NULL) OR (state = 'voided' AND released IS NOT NULL)))`,
+  // A withdrawal moves the cash of the counter and the money of the member that its hold names.
+  misposted: `SELECT hold.key FROM hold JOIN entry ON entry.key = hold.key
+    WHERE entry.kind = 'withdrawal' AND 2 <> (SELECT count(*) FROM leg JOIN account a ON a.id = leg.account
+      WHERE leg.id >= entry.leg AND leg.id < entry.leg + entry.legs
+        AND ((leg.amount = -entry.amount AND a.cooperative = json_extract(instruction, '$.figures.issuer')
+            AND (CASE WHEN json_extract(instruction, '$.figures.payee') IS NULL
+              THEN a.kind = 'member' AND a.owner = json_extract(instruction, '$.figures.member')
+              ELSE a.kind = 'payout' AND a.owner = json_extract(instruction, '$.figures.payee') END))
+          OR (a.kind = 'drawer' AND leg.amount = entry.amount
+            AND a.cooperative = json_extract(instruction, '$.figures.acquirer')
+            AND a.owner = json_extract(instruction, '$.figures.outlet'))))`,
+  // What open holds have set aside still lies in the members' accounts.
+  spent: `SELECT a.id FROM account a JOIN (
+      SELECT json_extract(instruction, '$.figures.issuer') AS issuer,
+        json_extract(instruction, '$.figures.member') AS member,
+        sum(json_extract(instruction, '$.figures.amount')) AS amount
+      FROM hold WHERE (state = 'held' OR state = 'released') AND json_extract(instruction, '$.kind') = 'withdrawal'
+        AND json_extract(instruction, '$.figures.payee') IS NULL GROUP BY 1, 2) waiting
+    ON a.kind = 'member' AND a.cooperative = waiting.issuer AND a.owner = waiting.member
+    WHERE a.balance < waiting.amount`,
   // A float is part of the cash that lies in the drawer and is not set aside.
   floats: `WITH waiting AS (
       SELECT json_extract(instruction, '$.figures.outlet') AS outlet,
         json_extract(instruction, '$.figures.amount') AS amount
-      FROM hold WHERE state = 'held' OR state = 'released')
+      FROM hold WHERE (state = 'held' OR state = 'released') AND json_extract(instruction, '$.kind') = 'withdrawal')
     SELECT outlet, value,
       coalesce((SELECT -sum(balance) FROM account WHERE kind = 'drawer' AND owner = float.outlet), 0)
       - coalesce((SELECT sum(amount) FROM waiting WHERE waiting.outlet = float.outlet), 0) AS free
-    FROM float`,
+    FROM (SELECT outlet, value FROM float
+      UNION ALL SELECT DISTINCT outlet, 0 FROM waiting WHERE outlet NOT IN (SELECT outlet FROM float)) float`,
 } as const;
 
 interface FloatRow {
@@ -105,12 +144,13 @@ export function audit(db: Database.Database): TrialBalance {
   const list = (sql: string) => db.prepare(sql).safeIntegers().pluck().all() as bigint[];
   return db.transaction((): TrialBalance => {
     const sums = db.prepare(queries.sums).safeIntegers().all() as Sum[];
-    const broken = new Set([...list(queries.breaks), ...list(queries.strays)]);
+    const broken = new Set([...list(queries.breaks), ...list(queries.strays), ...list(queries.spent)]);
     for (const sum of sums) {
       if (sum.sum !== sum.balance || sum.newest !== sum.head || outOfBound(sum)) broken.add(sum.id);
     }
     const floats = db.prepare(queries.floats).safeIntegers().all() as FloatRow[];
-    const entries = [queries.uneven, queries.lost, queries.unreleased, queries.unheld];
+    const { uneven, lost, unreleased, unheld, misended, misposted, exceeded } = queries;
+    const entries = [uneven, lost, unreleased, unheld, misended, misposted, exceeded];
     const relayed = db.prepare(queries.relayed).safeIntegers().all() as Relayed[];
     const unbound = relayed.filter((row) => !isBound(row)).map(({ key }) => key);
     const names = new Map(sums.map(({ id, cooperative, kind, owner }) => [id, `${cooperative}/${kind}/${owner}`]));

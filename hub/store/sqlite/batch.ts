@@ -1,9 +1,10 @@
 /** A batch on its way to the engine's thread and back, packed into one array of numbers and one of texts. */
 import { rupiah, toWire } from '../../../protocol/money.ts';
 import type { Account } from '../../rules/accounts.ts';
-import type { CashFigures, FeeShare, Guard, Instruction, PurchaseFigures, Slot, Verdict } from '../../rules/entries.ts';
+import type { Guard, Slot, Verdict } from '../../rules/entries.ts';
 import type { Posting, PostRequest } from '../ledger.ts';
 import type { Answer, Work } from './engine.ts';
+import { type Eye, type Pen, readInstruction, writeInstruction } from './instructions.ts';
 
 /**
  * What crosses between the threads. Plain objects cost several times as much to send and to receive; and of an entry
@@ -18,8 +19,6 @@ export interface Batch {
 
 const WORKS = ['post', 'cancel', 'card', 'alarm', 'hold', 'release', 'settle', 'expire'] as const;
 const GUARDS = ['card-active', 'pause', 'day', 'cap', 'next', 'idle', 'room', 'float'] as const;
-const CASH = ['deposit', 'withdrawal', 'funding'] as const;
-const INSTRUCTIONS = ['opening', 'purchase', 'reload-release', 'reload', 'reload-void', 'drain', ...CASH] as const;
 const NOTHING = -1;
 
 /** Writes works one after another. */
@@ -29,6 +28,7 @@ export class Packer {
   readonly #texts: string[] = [];
   readonly #places = new Map<string, number>();
   readonly #bytes: Uint8Array[] = [];
+  readonly #pen: Pen = { num: (...values) => this.#num(...values), text: (text) => this.#text(text) };
 
   /**
    * Adds one work.
@@ -44,8 +44,8 @@ export class Packer {
         this.#num(work.until);
       } else if (work.do === 'release') this.#num(work.key.origin, work.key.seq, work.at, this.#text(work.claim));
       else if (work.do === 'settle') {
-        const { key, at, word, officers } = work.settlement;
-        this.#num(key.origin, key.seq, at, this.#text(word), this.#text(officers));
+        const { key, at, word, officers, answer = null } = work.settlement;
+        this.#num(key.origin, key.seq, at, this.#text(word), this.#text(officers), this.#text(answer));
       } else if (work.do === 'expire') this.#num(work.at);
       else if (work.do === 'cancel') this.#num(work.key.origin, work.key.seq, work.at);
       else if (work.do === 'card') {
@@ -99,43 +99,9 @@ export class Packer {
       this.#num(NOTHING, this.#text(verdict.refuse), this.#text(verdict.outcome));
       return;
     }
-    this.#instruction(verdict.approve);
+    writeInstruction(this.#pen, verdict.approve);
     this.#num(verdict.guards.length);
     for (const guard of verdict.guards) this.#guard(guard);
-  }
-
-  #instruction(instruction: Instruction): void {
-    const { kind, figures } = instruction;
-    this.#num(
-      INSTRUCTIONS.indexOf(kind),
-      this.#text('member' in figures ? figures.member : null),
-      toWire(figures.amount),
-    );
-    if (instruction.kind === 'opening') {
-      this.#num(this.#text(instruction.figures.cooperative));
-      return;
-    }
-    if (instruction.kind === 'funding') {
-      this.#num(this.#text(instruction.figures.cooperative), this.#text(instruction.figures.outlet));
-      return;
-    }
-    if (instruction.kind === 'deposit' || instruction.kind === 'withdrawal') {
-      this.#priced(instruction.figures);
-      return;
-    }
-    if (instruction.kind !== 'purchase') {
-      this.#num(this.#text(instruction.figures.issuer), this.#text(instruction.figures.card));
-      return;
-    }
-    this.#priced(instruction.figures);
-  }
-
-  #priced(figures: CashFigures | PurchaseFigures): void {
-    const { issuer, acquirer, outlet, fee, shares } = figures;
-    const authority = 'authority' in figures ? figures.authority : undefined;
-    this.#num(this.#text(issuer), this.#text(acquirer), this.#text(outlet), this.#text(authority ?? null));
-    this.#num(toWire(fee), shares.length);
-    for (const { to, amount } of shares) this.#num(this.#text(to), toWire(amount));
   }
 
   #account({ cooperative, kind, owner }: Account): void {
@@ -162,6 +128,7 @@ class Reader {
   readonly #batch: Batch;
   #place = 0;
   #byte = 0;
+  readonly #eye: Eye = { num: () => this.#num(), text: () => this.#text() };
 
   constructor(batch: Batch) {
     this.#batch = batch;
@@ -186,7 +153,7 @@ class Reader {
     const key = { origin: this.#num(), seq: this.#num() };
     const at = this.#num();
     if (kind === 'release') return { do: kind, key, at, claim: this.#text() };
-    return { do: kind, settlement: { key, at, word: this.#text(), officers: this.#text() } };
+    return { do: kind, settlement: { key, at, word: this.#text(), officers: this.#text(), answer: this.#text() } };
   }
 
   // Only the packer writes batches: a hole in the numbers would be a bug, and shows as NaN at the engine's first check.
@@ -242,27 +209,9 @@ class Reader {
   }
 
   #verdict(): Verdict {
-    const kind = INSTRUCTIONS[this.#num()];
-    if (kind === undefined) return { refuse: this.#text(), outcome: this.#text() };
-    return { approve: this.#instruction(kind), guards: this.#list(() => this.#guard()) };
-  }
-
-  #instruction(kind: Instruction['kind']): Instruction {
-    const [member, amount] = [this.#text(), this.#money()];
-    if (kind === 'opening') return { kind, figures: { member, amount, cooperative: this.#text() } };
-    if (kind === 'funding') {
-      return { kind, figures: { cooperative: this.#text(), outlet: this.#text(), amount } };
-    }
-    if (kind !== 'purchase' && kind !== 'deposit' && kind !== 'withdrawal') {
-      const issuer = this.#text();
-      return { kind, figures: { issuer, member, card: this.#text(), amount } };
-    }
-    const [issuer, acquirer, outlet] = [this.#text(), this.#text(), this.#text()];
-    const authority: PurchaseFigures['authority'] | null = this.#text();
-    const fee = this.#money();
-    const shares = this.#list((): FeeShare => ({ to: this.#text(), amount: this.#money() }));
-    const figures = { issuer, member, acquirer, outlet, amount, fee, shares };
-    return kind === 'purchase' && authority ? { kind, figures: { ...figures, authority } } : { kind, figures };
+    const kind = this.#num();
+    if (kind === NOTHING) return { refuse: this.#text(), outcome: this.#text() };
+    return { approve: readInstruction(this.#eye, kind), guards: this.#list(() => this.#guard()) };
   }
 
   #guard(): Guard {

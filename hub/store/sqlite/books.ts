@@ -54,6 +54,8 @@ export interface Books {
   readonly post: (held: Held, amount: bigint, id: number) => void;
   /** Balance and newest leg of an account, without keeping it in memory. */
   readonly peek: (account: Account) => Readonly<Pick<Held, 'id' | 'balance' | 'head'>>;
+  /** What an account may still give: its balance less what open holds wait for. */
+  readonly free: (account: Account) => bigint;
   /** Writes every account touched since the last flush, once. */
   readonly flush: () => void;
   /** Forgets what a rolled-back batch left in memory, and all that was set aside. */
@@ -255,6 +257,10 @@ export function openBooks(db: Database.Database): Books {
     unreserve: (legs) => setAside(legs, -1n),
     post,
     peek: (account) => held.find(account) ?? read(sql, pending, account),
+    free(account) {
+      const { balance, pending: waiting } = get(account);
+      return balance + waiting;
+    },
     flush,
     reload,
   };

@@ -7,9 +7,9 @@ import type { Authority, EntryKind } from '../../rules/entries.ts';
 import type { DecisionKey } from '../ledger.ts';
 
 const SEQS = 2 ** 24;
-const ORIGINS = 2 ** 27;
+const ORIGINS = 2 ** 28;
 
-/** A decision's key as one number: origin · 2^24 + seq, below 2^51 and so exact. */
+/** A decision's key as one number: origin · 2^24 + seq, below 2^52 and so exact. */
 export function keyNumber({ origin, seq }: DecisionKey): number {
   const fits = Number.isInteger(origin) && origin >= 0 && origin < ORIGINS;
   if (!fits || !Number.isInteger(seq) || seq < 0 || seq >= SEQS) throw new RangeError(`no such key: ${origin}, ${seq}`);
@@ -37,6 +37,8 @@ export interface Decision {
   card: CardUid | null;
   keyVersion: number | null;
   tmc: number | null;
+  /** `keyNumber` of the payment that it takes back. */
+  readonly original: number | null;
   readonly amount: bigint;
   /** What it drew from the card's no-PIN day. */
   readonly counted: bigint;
@@ -53,7 +55,8 @@ const LEG_ROWS = [64, 8, 1] as const;
 
 export const decisionSql = {
   entry: `INSERT INTO entry (id, key, hash, outcome, reason, at, date, window, kind, authority, card, key_version, tmc,
-    amount, counted, leg, legs, receipt, evidence) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    original, amount, counted, leg, legs, receipt, evidence)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   legs: (rows: number) =>
     `INSERT INTO leg (id, entry, account, amount, previous, balance)
       VALUES ${Array(rows).fill('(?, ?, ?, ?, ?, ?)').join()}`,
@@ -74,6 +77,7 @@ export const entryValues = (d: Decision): readonly unknown[] => [
   d.card,
   d.keyVersion,
   d.tmc,
+  d.original,
   d.amount,
   d.counted,
   d.leg,

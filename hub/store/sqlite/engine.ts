@@ -23,6 +23,7 @@ import { keyNumber, keyOf, openDecisions } from './decisions.ts';
 import { type Floats, type Holds, openFloats, openHolds, slipOf } from './holds.ts';
 import { type Desk, judgeCancel, judgePost } from './judge.ts';
 import { expireHolds, judgeHold, judgeRelease, judgeSettle } from './judgehold.ts';
+import { openReturned } from './returned.ts';
 
 /** One thing to write. */
 export type Work =
@@ -228,6 +229,7 @@ export function openEngine({ path, walPages = WAL_PAGES }: EngineOptions): Engin
   const decisions = openDecisions(db);
   const holds = openHolds(db, books);
   const floats = openFloats(db);
+  const returned = openReturned(db);
   const version = sql.version.get();
   let tidyAt = walPages;
   let mayWrite = makeAllowance();
@@ -258,6 +260,7 @@ export function openEngine({ path, walPages = WAL_PAGES }: EngineOptions): Engin
       decisions,
       holds,
       floats,
+      returned,
       window: openWindow(timeOf(batch.find((work) => timeOf(work) > 0))),
       // A kiosk can repeat what raises one without end and without using up its sequence numbers.
       alarm: (alarm) => void (mayWrite(alarm) && writeAlarm(alarm)),

@@ -2,11 +2,13 @@
 import type Database from 'better-sqlite3';
 import type { HoldSlip } from '../../../protocol/cash.ts';
 import type { OutletId } from '../../../protocol/ids.ts';
-import { rupiah, toWire } from '../../../protocol/money.ts';
-import type { CashFigures, CashInstruction, FeeShare, ReceiptFacts } from '../../rules/entries.ts';
+import { toWire } from '../../../protocol/money.ts';
+import type { HoldInstruction, Instruction, ReceiptFacts, Slot } from '../../rules/entries.ts';
 import { entryOf } from '../../rules/postings.ts';
+import type { Settlement } from '../ledger.ts';
 import type { Books } from './books.ts';
 import { keyOf } from './decisions.ts';
+import { read, write } from './written.ts';
 
 /** A hold that has not ended. */
 export interface Hold {
@@ -17,8 +19,10 @@ export interface Hold {
   readonly at: number;
   readonly until: number;
   released: number | null;
-  readonly instruction: CashInstruction;
+  readonly instruction: HoldInstruction;
   readonly facts: ReceiptFacts;
+  /** The slot of the card's certificate, where it proved one. */
+  readonly slot: Slot | null;
   readonly evidence: Uint8Array | null;
 }
 
@@ -32,17 +36,21 @@ export interface Holds {
   readonly open: () => readonly Hold[];
   readonly add: (hold: Hold) => void;
   readonly release: (hold: Hold, at: number, claim: string) => void;
-  readonly end: (hold: Hold, state: HoldEnd, officers: string | null) => void;
+  readonly end: (hold: Hold, state: HoldEnd, by: Pick<Settlement, 'officers' | 'answer'>) => void;
   /** Reads the open holds again and sets their money aside in the books. */
   readonly reload: () => void;
 }
+
+/** Whether it may be posted only as the end of a hold. */
+export const mustBeHeld = (instruction: Instruction): instruction is HoldInstruction =>
+  instruction.kind === 'withdrawal' || instruction.kind === 'bill';
 
 export const legsOf = ({ instruction }: Pick<Hold, 'instruction'>) => entryOf(instruction).legs;
 
 /** What is said of an open hold; the same text until its state changes. */
 export function slipOf({ key, hash, state, at, until, released, instruction, facts }: Hold): HoldSlip {
   const { origin, seq } = keyOf(key);
-  const { issuer, acquirer, outlet, amount, fee, shares } = instruction.figures;
+  const { issuer, acquirer, amount, fee, shares } = instruction.figures;
   return {
     state,
     kiosk: origin % 2 ** 24,
@@ -54,42 +62,28 @@ export function slipOf({ key, hash, state, at, until, released, instruction, fac
     amount: toWire(amount),
     fee: toWire(fee),
     shares: shares.map((share) => ({ to: share.to, amount: toWire(share.amount) })),
-    card: facts.card ?? '',
+    card: facts.card,
     issuer,
     acquirer,
-    outlet,
+    outlet: facts.outlet ?? '',
   };
 }
 
-/** JSON with amounts as whole numbers. */
-const write = (value: unknown): string =>
-  JSON.stringify(value, (_name, part: unknown) => (typeof part === 'bigint' ? toWire(part) : part));
+type Row = Omit<Hold, 'instruction' | 'facts' | 'slot'> & {
+  readonly instruction: string;
+  readonly facts: string;
+  readonly slot: string | null;
+};
 
-type Wire<T> = { readonly [Key in keyof T]: T[Key] extends bigint ? number : T[Key] };
-
-function readInstruction(text: string): CashInstruction {
-  const { kind, figures } = JSON.parse(text) as { kind: CashInstruction['kind']; figures: Wire<CashFigures> };
-  const shares = (figures.shares as unknown as readonly Wire<FeeShare>[]).map(({ to, amount }) => ({
-    to,
-    amount: rupiah(amount),
-  }));
-  return { kind, figures: { ...figures, amount: rupiah(figures.amount), fee: rupiah(figures.fee), shares } };
-}
-
-function readFacts(text: string): ReceiptFacts {
-  const facts = JSON.parse(text) as Wire<ReceiptFacts>;
-  return { ...facts, amount: rupiah(facts.amount) };
-}
-
-type Row = Omit<Hold, 'instruction' | 'facts'> & { readonly instruction: string; readonly facts: string };
-
-const OPEN = `SELECT key, hash, state, at, until, released, instruction, facts, evidence FROM hold
+const OPEN = `SELECT key, hash, state, at, until, released, instruction, facts, slot, evidence
+  FROM hold
   WHERE state = 'held' OR state = 'released' ORDER BY at, key`;
 
 const holdOf = (row: Row): Hold => ({
   ...row,
-  instruction: readInstruction(row.instruction),
-  facts: readFacts(row.facts),
+  instruction: read(row.instruction),
+  facts: read(row.facts),
+  slot: row.slot === null ? null : (JSON.parse(row.slot) as Slot),
 });
 
 /** The open holds of a ledger file, whoever has it open. */
@@ -100,11 +94,11 @@ export function readHolds(db: Database.Database): readonly Hold[] {
 /** Opens the holds of a ledger database; what they wait for is set aside in its books. */
 export function openHolds(db: Database.Database, books: Pick<Books, 'reserve' | 'unreserve'>): Holds {
   const insert = db.prepare(
-    `INSERT INTO hold (key, hash, state, at, until, released, instruction, facts, evidence)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO hold (key, hash, state, at, until, released, instruction, facts, slot, evidence)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
   const released = db.prepare("UPDATE hold SET state = 'released', released = ?, claim = ? WHERE key = ?");
-  const ended = db.prepare('UPDATE hold SET state = ?, officers = ? WHERE key = ?');
+  const ended = db.prepare('UPDATE hold SET state = ?, officers = ?, answer = ? WHERE key = ?');
   const kept = new Map<number, Hold>();
 
   function reload(): void {
@@ -121,7 +115,8 @@ export function openHolds(db: Database.Database, books: Pick<Books, 'reserve' | 
     open: () => [...kept.values()],
     add(hold) {
       const { key, hash, state, at, until, instruction, facts, evidence } = hold;
-      insert.run(key, hash, state, at, until, hold.released, write(instruction), write(facts), evidence);
+      const slot = hold.slot && JSON.stringify(hold.slot);
+      insert.run(key, hash, state, at, until, hold.released, write(instruction), write(facts), slot, evidence);
       kept.set(key, hold);
       books.reserve(legsOf(hold));
     },
@@ -130,8 +125,8 @@ export function openHolds(db: Database.Database, books: Pick<Books, 'reserve' | 
       hold.state = 'released';
       hold.released = at;
     },
-    end(hold, state, officers) {
-      ended.run(state, officers, hold.key);
+    end(hold, state, { officers, answer = null }) {
+      ended.run(state, officers, answer, hold.key);
       kept.delete(hold.key);
       books.unreserve(legsOf(hold));
     },

@@ -2,11 +2,10 @@
 
 import { businessDate } from '../../../protocol/dates.ts';
 import type { CardUid } from '../../../protocol/ids.ts';
-import { rupiah } from '../../../protocol/money.ts';
-import type { Outcome, Receipt } from '../../../protocol/receipt.ts';
+import type { Outcome } from '../../../protocol/receipt.ts';
 import type { Refusal } from '../../../protocol/refusals.ts';
 import type { Entry, Guard, Leg, ReceiptFacts } from '../../rules/entries.ts';
-import { entryOf, imbalance, voidEntry } from '../../rules/postings.ts';
+import { imbalance } from '../../rules/postings.ts';
 import { receiptOf } from '../../rules/receipt.ts';
 import {
   type Alarm,
@@ -21,7 +20,9 @@ import {
 import type { Books, Held } from './books.ts';
 import { type Cards, judgeCard } from './cards.ts';
 import { type Decision, type Decisions, keyNumber, keyOf } from './decisions.ts';
-import type { Floats, Holds } from './holds.ts';
+import { type Derived, derive, deriveReturn } from './derive.ts';
+import { type Floats, type Holds, mustBeHeld } from './holds.ts';
+import type { ReturnedRows } from './returned.ts';
 
 /** What a judge has on the desk during one batch. */
 export interface Desk {
@@ -30,6 +31,7 @@ export interface Desk {
   readonly decisions: Decisions;
   readonly holds: Holds;
   readonly floats: Floats;
+  readonly returned: ReturnedRows;
   /** The open settlement window. */
   readonly window: number;
   readonly alarm: (alarm: Alarm) => void;
@@ -40,7 +42,13 @@ export interface Desk {
 export type Refused = { readonly refuse: Refusal; readonly outcome: Exclude<Outcome, 'approved'> };
 export type Judged =
   | Refused
-  | { readonly approve: Entry; readonly accounts: readonly Held[]; readonly guards: readonly Guard[] };
+  | {
+      readonly approve: Entry;
+      readonly accounts: readonly Held[];
+      readonly guards: readonly Guard[];
+      /** As the post found it; left out where the request knew all of it. */
+      readonly derived?: Derived;
+    };
 
 export const declined = (refuse: Refusal): Refused => ({ refuse, outcome: 'declined' });
 
@@ -76,7 +84,9 @@ function fillSlot(desk: Desk, { slot, key, at, verdict }: PostRequest): 'slot-ta
 function guardRefusal(desk: Desk, guards: readonly Guard[], legs: readonly Leg[], at: number, date: string) {
   for (const guard of guards) {
     if (guard.kind === 'cap') {
-      if (desk.books.positionAfter(guard.cooperative, legs) > guard.max) return 'debit-cap';
+      const after = desk.books.positionAfter(guard.cooperative, legs);
+      // What leaves it owing no more breaks no cap: its members' money at home must not hang on what it owes elsewhere.
+      if (after > guard.max && after > desk.books.positionAfter(guard.cooperative, [])) return 'debit-cap';
     } else if (guard.kind === 'idle') {
       if (desk.books.peek(guard.account).balance !== 0n) return 'reload-open';
     } else if (guard.kind === 'float') {
@@ -91,15 +101,20 @@ function guardRefusal(desk: Desk, guards: readonly Guard[], legs: readonly Leg[]
   return null;
 }
 
-export type Drafted = Refused | { readonly entry: Entry; readonly guards: readonly Guard[] };
+export type Drafted = Refused | { readonly derived: Derived; readonly guards: readonly Guard[] };
 
 /** Makes the entry that a verdict asks for. @throws RangeError if it cannot be meant: a bug of the caller or rules. */
-export function draft({ key, verdict }: PostRequest): Drafted {
+export function draft(desk: Desk, { key, at, verdict }: PostRequest): Drafted {
   if ('refuse' in verdict) return verdict;
-  const entry = entryOf(verdict.approve);
-  const fault = imbalance(entry.legs);
-  if (fault !== null) throw new RangeError(`entry ${key.origin}/${key.seq} does not balance: ${fault}`);
-  return { entry, guards: verdict.guards };
+  const derived = derive(desk, key, at, verdict.approve);
+  if ('refuse' in derived) return derived;
+  mustBalance(key, derived.entry);
+  return { derived, guards: verdict.guards };
+}
+
+function mustBalance({ origin, seq }: DecisionKey, { legs }: Entry): void {
+  const fault = imbalance(legs);
+  if (fault !== null) throw new RangeError(`entry ${origin}/${seq} does not balance: ${fault}`);
 }
 
 /** The release that a reload's end belongs to: approved, and of the same card and amount; null if there is none. */
@@ -121,13 +136,13 @@ export function judge(desk: Desk, request: PostRequest, drafted: Drafted, date: 
   if (slotRefusal === 'slot-taken') return declined(slotRefusal);
   if ('refuse' in drafted) return drafted;
   if (slotRefusal !== null) return declined(slotRefusal);
-  const { entry, guards } = drafted;
-  const { legs } = entry;
+  const { derived, guards } = drafted;
+  const { legs } = derived.entry;
   const refusal = guardRefusal(desk, guards, legs, request.at, date);
   if (refusal !== null) return declined(refusal);
   const accounts = desk.books.resolve(legs);
   const short = desk.books.refusal(accounts, legs);
-  return short === null ? { approve: entry, accounts, guards } : declined(short);
+  return short === null ? { approve: derived.entry, accounts, guards, derived } : declined(short);
 }
 
 /** Posts the legs and returns the id of the first. */
@@ -164,9 +179,22 @@ export function record(desk: Desk, judged: Judged, recorded: Recorded): Decision
   const outcome = 'approve' in judged ? 'approved' : judged.outcome;
   const reason = 'approve' in judged ? null : judged.refuse;
   const window = entry === null ? 0 : desk.window;
-  const posted = entry === null ? null : { entry, window, balance: desk.books.peek(entry.payer).balance };
+  const balance = entry === null || entry.payer === null ? null : desk.books.peek(entry.payer).balance;
+  const posted = entry === null ? null : { entry, window, balance };
+  const derived = approved?.derived;
+  const amount = derived?.amount ?? facts.amount;
   const origin = key.origin > HUB_ORIGIN ? key.origin % VOID_ORIGIN : key.origin;
-  const receipt = receiptOf({ origin, seq: key.seq, hash, outcome, reason, at, date, facts, posted });
+  const receipt = receiptOf({
+    origin,
+    seq: key.seq,
+    hash,
+    outcome,
+    reason,
+    at,
+    date,
+    facts: { ...facts, amount },
+    posted,
+  });
   const decision: Decision = {
     id,
     key: keyNumber(key),
@@ -181,7 +209,8 @@ export function record(desk: Desk, judged: Judged, recorded: Recorded): Decision
     card: facts.card ?? slot?.card ?? null,
     keyVersion: slot?.keyVersion ?? null,
     tmc: slot?.tmc ?? null,
-    amount: facts.amount,
+    original: derived?.original ?? null,
+    amount,
     counted,
     leg,
     legs: entry?.legs.length ?? 0,
@@ -189,6 +218,7 @@ export function record(desk: Desk, judged: Judged, recorded: Recorded): Decision
     evidence,
   };
   desk.decisions.add(decision);
+  derived?.approved?.();
   return decision;
 }
 
@@ -244,12 +274,13 @@ function takeBack(desk: Desk, { key, facts }: PostRequest): void {
  * @throws RangeError before anything is changed if the request cannot be meant: a bug of the caller.
  */
 export function judgePost(desk: Desk, request: PostRequest): Posting {
-  const { key, hash, at, facts, slot, evidence } = request;
+  const { key, hash, at, verdict, facts, slot, evidence } = request;
   const known = desk.decisions.find(keyNumber(key));
   if (known !== null) return repeat(desk, known, request);
   if (desk.holds.find(keyNumber(key)) !== null) return bodyDiffers(desk, key, at);
-  const drafted = draft(request);
-  if ('entry' in drafted && drafted.entry.kind === 'withdrawal') throw new RangeError('a withdrawal begins as a hold');
+  if ('approve' in verdict && mustBeHeld(verdict.approve))
+    throw new RangeError(`a ${verdict.approve.kind} begins as a hold`);
+  const drafted = draft(desk, request);
   const date = businessDate(at);
   const judged = judge(desk, request, drafted, date);
   let counted = 0n;
@@ -263,36 +294,26 @@ export function judgePost(desk: Desk, request: PostRequest): Posting {
   return answer(desk, record(desk, judged, { key, hash, at, date, facts, slot, evidence, counted }), false);
 }
 
-/** Undoes an approved sale by its mirror entry, unless the outlet's takings no longer cover it. */
+/** Undoes an approved sale: what is left of it goes back to the member. */
 function voidSale(desk: Desk, sale: Decision, at: number): void {
   const key = keyOf(sale.key);
   if (desk.decisions.find(keyNumber(voidKey(key))) !== null) return;
-  const legs = desk.legsOf(sale);
-  const receipt = JSON.parse(sale.receipt) as Receipt;
-  const payer = legs.find((leg) => leg.account.kind === 'member')?.account;
-  if (sale.authority === null || payer === undefined) throw new Error(`sale ${key.origin}/${key.seq} has no payer`);
-  const shares = receipt.shares.map(({ to, amount }) => ({
-    to: to as Entry['payer']['cooperative'],
-    amount: rupiah(amount),
-  }));
-  const entry = voidEntry({
-    kind: 'purchase',
-    authority: sale.authority,
-    legs,
-    payer,
-    fee: rupiah(receipt.fee),
-    shares,
-  });
-  const accounts = desk.books.resolve(entry.legs);
-  const short = desk.books.refusal(accounts, entry.legs);
-  if (short !== null) {
-    alarm(desk, at, key, 'void-short', `the void was refused: ${short}; officers decide`);
-    return;
-  }
-  const { card, issuer, acquirer, outlet } = receipt as unknown as Omit<ReceiptFacts, 'amount'>;
+  const member = desk.legsOf(sale).find((leg) => leg.amount < 0n && leg.account.kind === 'member')?.account;
+  if (member === undefined) throw new Error(`sale ${key.origin}/${key.seq} has no payer`);
+  const original = `${key.origin}/${key.seq}`;
+  const figures = { original, member, amount: sale.amount, authority: 'mirror' as const };
+  const derived = deriveReturn(desk, 'void', figures);
+  // Refunded in full before: nothing is left to undo.
+  if ('refuse' in derived) return;
+  mustBalance(voidKey(key), derived.entry);
+  const accounts = desk.books.resolve(derived.entry.legs);
+  const short = desk.books.refusal(accounts, derived.entry.legs);
+  // What is short became a receivable: anything else would be a bug, and must not stand.
+  if (short !== null) throw new Error(`the void of ${original} does not fit the books: ${short}`);
+  const { card, issuer, acquirer, outlet } = JSON.parse(sale.receipt) as Omit<ReceiptFacts, 'amount'>;
   const facts = { amount: sale.amount, card, issuer, acquirer, outlet };
   const date = businessDate(at);
-  const approved = { approve: entry, accounts, guards: [] };
+  const approved = { approve: derived.entry, accounts, guards: [], derived };
   record(desk, approved, { key: voidKey(key), hash: '', at, date, facts, slot: null, evidence: null, counted: 0n });
   if (sale.card !== null) desk.cards.discount(sale.card, key.origin, sale.at, sale.date, sale.counted);
 }

@@ -9,6 +9,7 @@ import type { Card, Cooperative, Kiosk, Making, Member, Outlet, Registry } from 
 import { openCardStock } from './cardstock.ts';
 import { openDatabase } from './database.ts';
 import { openDrains } from './drains.ts';
+import { openLicences } from './licences.ts';
 import { openTariffBooks } from './tariffbooks.ts';
 import { loadTariffs, tariffRows } from './tariffs.ts';
 
@@ -140,6 +141,7 @@ export function openRegistry({ path }: { readonly path: string }): Registry {
   // Nobody tidies up between batches here: without this the log would grow with every change of a key.
   db.pragma(`wal_autocheckpoint = ${WAL_PAGES}`);
   const loaded = load(db);
+  const { reload: reloadLicences, ...licences } = openLicences(db);
   const { cooperatives, members, outlets, kiosks, tariffs } = loaded;
   const named = new Map<KioskName, Kiosk>([...kiosks.values()].map((kiosk) => [kiosk.name, kiosk]));
   // SQLite counts the commits of other connections only.
@@ -169,6 +171,7 @@ export function openRegistry({ path }: { readonly path: string }): Registry {
     const now = othersCommits();
     if (now === seen) return false;
     const fresh: Record<string, Map<unknown, unknown>> = { ...load(db) };
+    reloadLicences();
     // Not before it was read: what one failed reading missed is read by the next.
     seen = now;
     for (const [name, rows] of Object.entries<Map<unknown, unknown>>({ ...loaded })) {
@@ -184,6 +187,7 @@ export function openRegistry({ path }: { readonly path: string }): Registry {
     cooperatives: () => [...cooperatives.values()],
     cooperative: (id) => cooperatives.get(id),
     member: (id) => members.get(id),
+    members: () => [...members.values()],
     outlet: (id) => outlets.get(id),
     kiosk: (name) => named.get(name),
     kioskByNo: (no) => kiosks.get(no),
@@ -203,6 +207,7 @@ export function openRegistry({ path }: { readonly path: string }): Registry {
     ...tariffRows(db, tariffs),
     ...openTariffBooks(db),
     ...cardRows(db, loaded),
+    ...licences,
     enrol,
     revoke,
     refresh,

@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS account (
   CHECK ((bound <> 'credit' OR balance >= 0) AND (bound <> 'debit' OR balance <= 0))
 ) STRICT;
 
--- One decision a row, with or without an entry, appended in the order of judging. key = origin * 2^24 + seq, below 2^51: the
+-- One decision a row, with or without an entry, appended in the order of judging. key = origin * 2^24 + seq, below 2^52: the
 -- business key is the row's own unique key. It is not the rowid: rows of some 800 bytes in the order of 500 kiosks would
 -- split and rewrite scattered pages (13 KB of log per entry against 5.4 KB so).
 CREATE TABLE IF NOT EXISTS entry (
@@ -46,6 +46,7 @@ CREATE TABLE IF NOT EXISTS entry (
   card        TEXT,
   key_version INTEGER,
   tmc         INTEGER,
+  original    INTEGER,
   amount      INTEGER NOT NULL CHECK (amount >= 0),
   counted     INTEGER NOT NULL,
   leg         INTEGER NOT NULL,
@@ -96,8 +97,9 @@ CREATE TABLE IF NOT EXISTS gap (
   PRIMARY KEY (card, key_version, first)
 ) STRICT, WITHOUT ROWID;
 
--- Money set aside for an undecided withdrawal (TRUTH section 6). key = that of its decision, which stands in `entry` once the hold
--- has ended. instruction and facts are JSON, amounts in rupiah; claim is what the kiosk said at the release, officers who ended it.
+-- Money set aside for an undecided withdrawal or bill (TRUTH section 6). key = that of its decision, which stands in `entry` once the hold
+-- has ended. instruction and facts are JSON, amounts in rupiah; claim is what the
+-- kiosk said at the release, officers who ended it, answer what the biller said.
 CREATE TABLE IF NOT EXISTS hold (
   key         INTEGER PRIMARY KEY,
   hash        TEXT NOT NULL,
@@ -107,9 +109,11 @@ CREATE TABLE IF NOT EXISTS hold (
   released    INTEGER,
   instruction TEXT NOT NULL,
   facts       TEXT NOT NULL,
+  slot        TEXT,
   evidence    BLOB,
   claim       TEXT,
-  officers    TEXT
+  officers    TEXT,
+  answer      TEXT
 ) STRICT;
 CREATE INDEX IF NOT EXISTS hold_open ON hold (key) WHERE state = 'held' OR state = 'released';
 
@@ -118,6 +122,19 @@ CREATE TABLE IF NOT EXISTS float (
   outlet TEXT PRIMARY KEY,
   value  INTEGER NOT NULL CHECK (value >= 0)
 ) STRICT, WITHOUT ROWID;
+
+-- What refunds, voids and disputes took of a payment (its key): together never more than it (TRUTH section 9).
+CREATE TABLE IF NOT EXISTS returned (
+  key         INTEGER PRIMARY KEY,
+  refunded    INTEGER NOT NULL CHECK (refunded >= 0),
+  disputed    INTEGER NOT NULL CHECK (disputed >= 0),
+  provisional INTEGER NOT NULL CHECK (provisional >= 0 AND provisional <= disputed),
+  until       INTEGER CHECK ((until IS NULL) = (disputed = 0)),
+  ended       INTEGER NOT NULL CHECK (ended = 0 OR ended = 1),
+  cooperative TEXT NOT NULL,
+  owner       TEXT NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS returned_until ON returned (until) WHERE until IS NOT NULL;
 
 CREATE TABLE IF NOT EXISTS alarm (
   id     INTEGER PRIMARY KEY,
@@ -129,15 +146,16 @@ CREATE TABLE IF NOT EXISTS alarm (
 
 -- Only the request that came too late for a cancelled sale may still be noted on its row: its hash, slot and evidence.
 CREATE TRIGGER IF NOT EXISTS entry_final
-BEFORE UPDATE OF id, key, outcome, reason, at, date, window, kind, authority, amount, counted, leg, legs, receipt ON entry
+BEFORE UPDATE OF id, key, outcome, reason, at, date, window, kind, authority, original, amount, counted, leg, legs, receipt
+  ON entry
 BEGIN SELECT RAISE(ABORT, 'a decision never changes'); END;
 CREATE TRIGGER IF NOT EXISTS entry_noted BEFORE UPDATE ON entry WHEN OLD.hash <> ''
 BEGIN SELECT RAISE(ABORT, 'a request is noted once'); END;
 CREATE TRIGGER IF NOT EXISTS entry_kept BEFORE DELETE ON entry
 BEGIN SELECT RAISE(ABORT, 'a decision is never deleted'); END;
-CREATE TRIGGER IF NOT EXISTS hold_final BEFORE UPDATE OF key, hash, at, until, instruction, facts, evidence ON hold
+CREATE TRIGGER IF NOT EXISTS hold_final BEFORE UPDATE OF key, hash, at, until, instruction, facts, slot, evidence ON hold
 BEGIN SELECT RAISE(ABORT, 'what is held never changes'); END;
-CREATE TRIGGER IF NOT EXISTS hold_forward BEFORE UPDATE OF state, released, claim, officers ON hold
+CREATE TRIGGER IF NOT EXISTS hold_forward BEFORE UPDATE OF state, released, claim, officers, answer ON hold
 WHEN OLD.state = 'posted' OR OLD.state = 'voided' OR NEW.state = 'held' OR (OLD.state = NEW.state)
 BEGIN SELECT RAISE(ABORT, 'a hold goes forward only, and ends once'); END;
 CREATE TRIGGER IF NOT EXISTS hold_kept BEFORE DELETE ON hold

@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type CashFacts, judgeCash, type Staff } from '../../../hub/rules/cash.ts';
+import { DEMO_LICENCE, PLAIN_HOLDER } from '../../../hub/rules/licence.ts';
 import { entryOf, imbalance } from '../../../hub/rules/postings.ts';
 import { type CardUid, type CooperativeId, type MemberId, type OutletId, PLATFORM } from '../../../protocol/ids.ts';
 import { counterLimits } from '../../../protocol/limits.ts';
@@ -46,6 +47,8 @@ const facts = (changes: Partial<CashFacts> = {}): CashFacts => ({
   approver: null,
   tariffs: [tariff('deposit'), tariff('withdrawal')],
   netDebitCap: (cooperative) => (cooperative === A ? 1n : 2n),
+  licenceOf: () => DEMO_LICENCE,
+  holderOf: () => PLAIN_HOLDER,
   ...changes,
 });
 

@@ -1,6 +1,7 @@
 /** An account sale is judged in a fixed order, and the first thing that is wrong is the answer. */
 import { expect, test } from 'vitest';
-import { entryOf } from '../../../hub/rules/postings.ts';
+import { DEMO_LICENCE, NO_LICENCE } from '../../../hub/rules/licence.ts';
+import { entryOf, type Static } from '../../../hub/rules/postings.ts';
 import { judgePurchase, type PurchaseFacts } from '../../../hub/rules/purchase.ts';
 import type { CardUid, CooperativeId, KioskNo, MemberId, OutletId } from '../../../protocol/ids.ts';
 import { noPinLimits } from '../../../protocol/limits.ts';
@@ -29,6 +30,7 @@ const sound: PurchaseFacts = {
   tariffs: [],
   limits: noPinLimits,
   netDebitCap: 5_000_000n,
+  licenceOf: () => DEMO_LICENCE,
 };
 
 /** One thing wrong at a time, in the order of judging. */
@@ -46,6 +48,7 @@ const wrong: readonly (readonly [string, (facts: PurchaseFacts) => PurchaseFacts
   ['a blocked card', (f) => ({ ...f, card: f.card && { ...f.card, active: false } }), 'card-blocked', 'declined'],
   ['a kiosk without outlet', (f) => ({ ...f, outlet: null }), 'outlet-closed', 'declined'],
   ['a closed outlet', (f) => ({ ...f, outlet: f.outlet && { ...f.outlet, open: false } }), 'outlet-closed', 'declined'],
+  ['a licence for home only', (f) => ({ ...f, licenceOf: () => NO_LICENCE }), 'not-licensed', 'declined'],
   ['a rupiah above the limit', (f) => ({ ...f, limits: { ...f.limits, perTap: 49_999n } }), 'tap-limit', 'declined'],
 ];
 
@@ -69,7 +72,7 @@ test('a sound sale is approved, and the ledger is asked for status, pause, day a
   const verdict = judgePurchase(sound);
   if (!('approve' in verdict)) throw new Error(`refused: ${verdict.refuse}`);
   expect(verdict.approve.kind).toBe('purchase');
-  expect(entryOf(verdict.approve).legs).toHaveLength(4);
+  expect(entryOf(verdict.approve as Static).legs).toHaveLength(4);
   expect(verdict.guards).toEqual([
     { kind: 'card-active', card: uid },
     { kind: 'pause', card: uid, kiosk: 7, seconds: 60 },
@@ -98,7 +101,7 @@ test('the fee of the tariff in force is taken from the outlet, not from the memb
   } as const;
   const verdict = judgePurchase({ ...sound, tariffs: [tariff] });
   if (!('approve' in verdict)) throw new Error(`refused: ${verdict.refuse}`);
-  const { legs, fee } = entryOf(verdict.approve);
+  const { legs, fee } = entryOf(verdict.approve as Static);
   const amountOf = (kind: string) => legs.find((leg) => leg.account.kind === kind)?.amount;
   expect([fee, amountOf('member'), amountOf('payout')]).toEqual([350n, -50_000n, 49_650n]);
 });
@@ -118,7 +121,7 @@ test('a fee that the member pays is in the certified total: the outlet gets its 
   };
   const verdict = judgePurchase({ ...sound, tariffs: [tariff] });
   if (!('approve' in verdict)) throw new Error(`refused: ${verdict.refuse}`);
-  const { legs, fee } = entryOf(verdict.approve);
+  const { legs, fee } = entryOf(verdict.approve as Static);
   const amountOf = (kind: string) => legs.find((leg) => leg.account.kind === kind)?.amount;
   expect([fee, amountOf('member'), amountOf('payout')]).toEqual([500n, -50_000n, 49_500n]);
   const dear: Tariff = { ...tariff, min: 50_000n, max: 50_000n };

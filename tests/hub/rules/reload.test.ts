@@ -1,5 +1,6 @@
 /** When money may leave for a purse, and what a later tap says of money that is on its way. */
 import { expect, test } from 'vitest';
+import { DEMO_LICENCE, NO_LICENCE } from '../../../hub/rules/licence.ts';
 import { healing, judgeReload, type LaterTap, type OnItsWay, type ReloadFacts } from '../../../hub/rules/reload.ts';
 import type { CardUid, CooperativeId, MemberId } from '../../../protocol/ids.ts';
 import { noPinLimits, PURSE_CEILING } from '../../../protocol/limits.ts';
@@ -16,6 +17,7 @@ const sound: ReloadFacts = {
   tmc: 4,
   beaconAgeSeconds: 12,
   limits: noPinLimits,
+  licenceOf: () => DEMO_LICENCE,
 };
 
 test('a sound start is released if card, counter, transit, purse and day allow it inside the post', () => {
@@ -45,6 +47,7 @@ const refused: readonly (readonly [string, Partial<ReloadFacts>, string])[] = [
   ['a beacon from the future', { beaconAgeSeconds: -0.1 }, 'expired: expired'],
   ['a blocked card', { card: sound.card && { ...sound.card, active: false } }, 'declined: card-blocked'],
   ['a closed outlet', { outletOpen: false }, 'declined: outlet-closed'],
+  ['an issuer without licence for purses', { licenceOf: () => NO_LICENCE }, 'declined: not-licensed'],
   ['more than any card may hold', { amount: PURSE_CEILING + 1n }, 'declined: purse-full'],
 ];
 

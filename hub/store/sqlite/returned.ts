@@ -1,0 +1,50 @@
+/** Returned: a row for each payment that something was taken back of; few, so none is kept in memory. */
+import type Database from 'better-sqlite3';
+import type { Account } from '../../rules/accounts.ts';
+import { NOTHING_RETURNED, type Returned } from '../../rules/returns.ts';
+
+export interface ReturnedRows {
+  /** By the payment's `keyNumber`. */
+  readonly of: (key: number) => Returned;
+  /** Whom an open dispute is of; null without one. */
+  readonly member: (key: number) => Account | null;
+  readonly put: (key: number, returned: Returned, member: Account) => void;
+  /** Payments whose dispute should have been decided by then, the longest overdue first. */
+  readonly overdue: (at: number) => readonly number[];
+}
+
+interface Row {
+  readonly refunded: bigint;
+  readonly disputed: bigint;
+  readonly provisional: bigint;
+  readonly until: bigint | null;
+  readonly ended: bigint;
+}
+
+/** Opens the rows of a ledger database. */
+export function openReturned(db: Database.Database): ReturnedRows {
+  const find = db
+    .prepare('SELECT refunded, disputed, provisional, until, ended FROM returned WHERE key = ?')
+    .safeIntegers();
+  const whose = db.prepare('SELECT cooperative, owner FROM returned WHERE key = ? AND disputed > 0');
+  const put = db.prepare(`INSERT INTO returned (key, refunded, disputed, provisional, until, ended, cooperative, owner)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET refunded = excluded.refunded,
+      disputed = excluded.disputed, provisional = excluded.provisional, until = excluded.until,
+      ended = excluded.ended`);
+  const due = db.prepare('SELECT key FROM returned WHERE until <= ? ORDER BY until, key').pluck();
+  return {
+    of(key) {
+      const row = find.get(key) as Row | undefined;
+      if (row === undefined) return NOTHING_RETURNED;
+      return { ...row, until: row.until === null ? null : Number(row.until), ended: row.ended !== 0n };
+    },
+    member(key) {
+      const row = whose.get(key) as Pick<Account, 'cooperative' | 'owner'> | undefined;
+      return row === undefined ? null : { ...row, kind: 'member' };
+    },
+    put(key, { refunded, disputed, provisional, until, ended }, { cooperative, owner }) {
+      put.run(key, refunded, disputed, provisional, until, ended ? 1 : 0, cooperative, owner);
+    },
+    overdue: (at) => due.all(at) as number[],
+  };
+}
