@@ -3,11 +3,11 @@ import type { CardUid, CooperativeId, KioskNo, MemberId, OutletId } from '../../
 import { FRESH_SECONDS, type LimitProfile, PAUSE_SECONDS } from '../../protocol/limits.ts';
 import type { Outcome } from '../../protocol/receipt.ts';
 import type { Refusal } from '../../protocol/refusals.ts';
+import { quoteTotal, type Tariff } from '../../protocol/tariffs.ts';
 import { memberOf } from './accounts.ts';
 import type { Guard, PurchaseFigures, Verdict } from './entries.ts';
 import { isLicensed, type LicenceOf } from './licence.ts';
 import { pinGuards } from './limits.ts';
-import { quote, type Tariff } from './tariffs.ts';
 
 /** What the operation found out about the certificate; each part is true only if it was checked and held. */
 export interface CertificateFacts {
@@ -36,6 +36,8 @@ export interface PurchaseFacts {
   readonly date: string;
   /** As requested, in rupiah, above zero. */
   readonly amount: bigint;
+  /** What the outlet asked, if the kiosk says so, in rupiah. */
+  readonly price?: bigint | undefined;
   /** The kiosk of the session. */
   readonly kiosk: KioskNo;
   readonly card: {
@@ -44,7 +46,12 @@ export interface PurchaseFacts {
     readonly member: MemberId;
     readonly active: boolean;
   } | null;
-  readonly outlet: { readonly id: OutletId; readonly cooperative: CooperativeId; readonly open: boolean } | null;
+  readonly outlet: {
+    readonly id: OutletId;
+    readonly cooperative: CooperativeId;
+    readonly class: string;
+    readonly open: boolean;
+  } | null;
   readonly certificate: CertificateFacts;
   readonly tariffs: readonly Tariff[];
   /** The member's. */
@@ -147,7 +154,11 @@ function approval(facts: SaleFacts, by: Pick<PurchaseFigures, 'authority'>): Ver
   if (card === null || outlet === null) throw new Error('the checks let an unknown card or outlet through');
   const { issuer, member, uid } = card;
   const acquirer = outlet.cooperative;
-  const { fee, shares } = quote(facts.tariffs, { kind: 'purchase', issuer, acquirer, amount, date });
+  const priced = { kind: 'purchase', issuer, acquirer, class: outlet.class, amount, date } as const;
+  const quote = quoteTotal(facts.tariffs, priced, facts.price);
+  // Charged by another tariff than the member was shown, the outlet would be paid another price than it asked.
+  if (quote === null) return { refuse: 'tariff-differs', outcome: 'declined' };
+  const { fee, shares } = quote;
   const guards: Guard[] = [
     { kind: 'card-active', card: uid },
     { kind: 'pause', card: uid, kiosk: facts.kiosk, seconds: PAUSE_SECONDS },
