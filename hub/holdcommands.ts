@@ -69,7 +69,7 @@ function pathsOf({ fail }: HoldCommandDeps, directory: string) {
 }
 
 /** Runs on the ledger of a hub that is stopped: only one may write there. */
-async function withLedger(
+export async function withLedger(
   deps: HoldCommandDeps,
   directory: string,
   run: (ledger: Ledger) => Promise<unknown>,

@@ -10,6 +10,7 @@ import { examine, freeBytes, spellFindings } from './doctor.ts';
 import { makeLog, realEdges } from './edges.ts';
 import { writeAtomic } from './files.ts';
 import { addHoldCommands } from './holdcommands.ts';
+import { addIncentiveCommands } from './incentivecommands.ts';
 import { initHub, writeHubCard } from './init.ts';
 import { addIssueCommands } from './issuecommands.ts';
 import { afterRotation, handOver, initKeys, masterPassphrase, rotateKeys, spellGrown, spellKeys } from './keys.ts';
@@ -360,6 +361,7 @@ function program(): Command {
   addLicenceCommands(root, { say, fail, now: Date.now });
   addReportCommands(root, { say, fail, now: Date.now });
   addLimitCommands(root, { say, fail, now: Date.now });
+  addIncentiveCommands(root, { say, fail, now: Date.now });
   return root;
 }
 

@@ -5,6 +5,7 @@ import type { Tariff } from '../../protocol/tariffs.ts';
 import type { CardStatus } from '../rules/lifecycle.ts';
 import type { CardStock } from './cardstock.ts';
 import type { Drains } from './drains.ts';
+import type { Incentives } from './incentives.ts';
 import type { Licences } from './licences.ts';
 import type { LimitBook } from './limits.ts';
 import type { TariffBooks } from './tariffbooks.ts';
@@ -73,7 +74,7 @@ export interface Kiosk {
   readonly revoked: boolean;
 }
 
-export interface Registry extends CardStock, Drains, Licences, LimitBook, TariffBooks {
+export interface Registry extends CardStock, Drains, Incentives, Licences, LimitBook, TariffBooks {
   cooperatives(): readonly Cooperative[];
   cooperative(id: CooperativeId): Cooperative | undefined;
   member(id: MemberId): Member | undefined;

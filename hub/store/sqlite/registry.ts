@@ -10,6 +10,7 @@ import type { Card, Cooperative, Kiosk, Making, Member, Outlet, Registry } from 
 import { openCardStock } from './cardstock.ts';
 import { openDatabase } from './database.ts';
 import { openDrains } from './drains.ts';
+import { type LoadedIncentives, loadIncentives, openIncentives } from './incentives.ts';
 import { openLicences } from './licences.ts';
 import { type LoadedLimits, loadLimits, openLimits, shipProfiles } from './limits.ts';
 import { openTariffBooks } from './tariffbooks.ts';
@@ -43,7 +44,7 @@ const sql = {
   revoke: 'UPDATE kiosk SET revoked = 1 WHERE no = ?',
 } as const;
 
-interface Loaded extends LoadedLimits {
+interface Loaded extends LoadedLimits, LoadedIncentives {
   readonly cooperatives: Map<CooperativeId, Cooperative>;
   readonly members: Map<MemberId, Member>;
   readonly cards: Map<CardUid, Card>;
@@ -64,6 +65,7 @@ function load(db: Database.Database): Loaded {
   );
   return {
     ...loadLimits(db),
+    ...loadIncentives(db),
     cooperatives: by(
       money<Cooperative & { capAlert: bigint }>(sql.cooperatives).map((row) => ({
         ...row,
@@ -218,6 +220,7 @@ export function openRegistry({ path }: { readonly path: string }): Registry {
     ...cardRows(db, loaded),
     ...licences,
     ...openLimits(db, loaded),
+    ...openIncentives(db, loaded),
     enrol,
     revoke,
     refresh,
