@@ -114,6 +114,22 @@ test('a purchase of Rp 50.000 brings 5% from the budget of the member’s own co
   sound(path);
 });
 
+test('a sale and its reward are one commit: where the second breaks off, the first is not in the file either', () => {
+  const file = newFile();
+  const { path } = file;
+  words(file.engine, opening(80_000n), fund(I, 10_000n));
+  const bought = rewarded([rule(I)], { seq: 1 });
+  if (bought.do !== 'post') throw new Error('a sale is posted');
+  // A kiosk number beyond all: the engine breaks off with the sale judged already.
+  const follows = bought.request.follows?.map((next) => ({ ...next, key: { origin: -1, seq: 1 } }));
+  expect(file.engine.apply([post({ ...bought.request, follows })])).toMatchObject([{ kind: 'fault' }]);
+  file.reopen();
+  expect(file.engine.balances([member(), payout, budget(I)])).toEqual([80_000n, 0n, 10_000n]);
+  expect(words(file.engine, bought)).toEqual(['approved']);
+  expect(file.engine.balances([member(), payout, budget(I)])).toEqual([32_500n, 50_000n, 7_500n]);
+  sound(path);
+});
+
 test('a third cooperative pays Rp 2.500 to a member elsewhere, and owes it to that member’s cooperative', () => {
   const { engine, path } = newFile();
   words(engine, opening(80_000n), fund(C, 10_000n));
