@@ -45,7 +45,7 @@ interface FundFlags extends OfficerFlags {
 const REPEAT_MS = 12 * 3_600_000;
 
 /** A whole number of rupiah, digits only. */
-function amount(text: string): bigint {
+export function amount(text: string): bigint {
   if (!/^\d{1,12}$/.test(text)) throw new InvalidArgumentError('an amount is whole rupiah, digits only');
   return BigInt(text);
 }
@@ -200,8 +200,8 @@ async function fund(deps: HoldCommandDeps, outletId: string, cash: bigint, flags
   });
 }
 
-const data = ['-d, --data <dir>', 'data directory', './hub-data'] as const;
-const officer = ['--officer <name...>', 'the two officers, by name'] as const;
+export const data = ['-d, --data <dir>', 'data directory', './hub-data'] as const;
+export const officer = ['--officer <name...>', 'the two officers, by name'] as const;
 
 /** Adds the officers' commands for cash. */
 export function addHoldCommands(root: Command, deps: HoldCommandDeps): void {

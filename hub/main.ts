@@ -1,4 +1,4 @@
-/** The hub's command line: `init | serve | sign | keys | cards | holds | licence | report | tariffs | doctor …`. */
+/** The hub's command line: `simpul-hub init | serve | sign | keys | cards | holds | limits | licence | report …`. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { KIOSK_ROLES, type KioskRole } from '../protocol/enrolment.ts';
@@ -14,6 +14,7 @@ import { initHub, writeHubCard } from './init.ts';
 import { addIssueCommands } from './issuecommands.ts';
 import { afterRotation, handOver, initKeys, masterPassphrase, rotateKeys, spellGrown, spellKeys } from './keys.ts';
 import { addLicenceCommands } from './licencecommands.ts';
+import { addLimitCommands } from './limitcommands.ts';
 import { addReportCommands } from './reportcommands.ts';
 import { HUB_MODES, type HubMode } from './rules/licence.ts';
 import { readSecret } from './secret.ts';
@@ -358,6 +359,7 @@ function program(): Command {
   addTariffCommands(root, { say, fail, now: Date.now });
   addLicenceCommands(root, { say, fail, now: Date.now });
   addReportCommands(root, { say, fail, now: Date.now });
+  addLimitCommands(root, { say, fail, now: Date.now });
   return root;
 }
 

@@ -11,6 +11,8 @@ export const PurchaseRequest = Type.Object({
   seq: KioskSeqSchema,
   kind: Type.Literal('account'),
   amount: SaleAmount,
+  /** The member's PIN was verified for this sale: a claim of the kiosk, which only kiosks with a keypad may make. */
+  pinVerified: Type.Optional(Type.Boolean()),
   claim: Claim,
   /** The tariff book that the kiosk showed; left out where it holds none. */
   tariff: Type.Optional(BookNumber),

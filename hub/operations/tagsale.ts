@@ -3,7 +3,6 @@ import { createHash } from 'node:crypto';
 import { proveTag, type TagProven } from '../../cards/tagpayment.ts';
 import { businessDate } from '../../protocol/dates.ts';
 import type { CardUid } from '../../protocol/ids.ts';
-import { noPinLimits } from '../../protocol/limits.ts';
 import { rupiah } from '../../protocol/money.ts';
 import type { Receipt } from '../../protocol/receipt.ts';
 import type { RelayEnd, TagSale } from '../../protocol/relay.ts';
@@ -13,7 +12,7 @@ import { packTagEvidence } from '../rules/tagevidence.ts';
 import type { Ledger, PostRequest } from '../store/ledger.ts';
 import type { Card, Kiosk, Registry } from '../store/registry.ts';
 import type { Vault } from '../vault.ts';
-import { classed } from './purchase.ts';
+import { capOf, classed } from './purchase.ts';
 import { type Begin, type Begun, failed, type Refused } from './relay.ts';
 
 export interface TagSaleDeps {
@@ -89,9 +88,10 @@ function draft({ registry, now }: TagSaleDeps, bound: Bound, keyVersion: number,
     outlet: outlet === undefined ? null : classed(outlet, shown),
     ageSeconds: (at - startedAt) / 1000,
     tariffs: shown?.tariffs ?? registry.tariffs(),
-    limits: noPinLimits,
-    netDebitCap: registry.cooperative(issuer)?.netDebitCap ?? 0n,
     licenceOf: registry.licence,
+    limits: registry.limitsOf(member),
+    pinVerified: false,
+    ...capOf(registry, issuer),
   });
   return {
     key: { origin: kiosk.no, seq: asked.seq },

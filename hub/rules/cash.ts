@@ -1,8 +1,9 @@
 /** Cash over a counter, judged: who may deposit or withdraw what, and what each must keep within (TRUTH section 7). */
 import type { CardUid, CooperativeId, MemberId, OutletId } from '../../protocol/ids.ts';
-import { counterLimits } from '../../protocol/limits.ts';
+import { counterLimits, type LimitProfile } from '../../protocol/limits.ts';
 import type { Refusal } from '../../protocol/refusals.ts';
 import { quote, type Tariff } from '../../protocol/tariffs.ts';
+import { type Account, memberOf } from './accounts.ts';
 import type { CashKind, Guard, Verdict } from './entries.ts';
 import { type Holder, isLicensed, type LicenceOf, mayHold } from './licence.ts';
 
@@ -35,10 +36,13 @@ export interface CashFacts {
   /** The second person; null where nobody was asked, or an unknown card was laid down. */
   readonly approver: Staff | null;
   readonly tariffs: readonly Tariff[];
-  /** Net debit cap of a cooperative, in rupiah. */
+  /** The member's. */
+  readonly limits: LimitProfile;
+  /** Net debit cap of a cooperative, in rupiah, and the sum at which its officers are warned. */
   readonly netDebitCap: (cooperative: CooperativeId) => bigint;
   readonly licenceOf: LicenceOf;
   readonly holderOf: (member: MemberId) => Holder;
+  readonly capAlert: (cooperative: CooperativeId) => bigint;
 }
 
 /** Whether someone may serve this customer at this counter. */
@@ -65,10 +69,21 @@ const checks: readonly (readonly [Refusal, (facts: CashFacts) => boolean])[] = [
   ['approval-needed', (facts) => facts.amount > counterLimits.approvalAbove && !approved(facts)],
 ];
 
+/** What a deposit must leave room for, or what a withdrawal draws from its day and month. */
+function memberGuards({ kind, amount, limits }: CashFacts, account: Account): readonly Guard[] {
+  if (kind === 'withdrawal') {
+    return [{ kind: 'spend', account, amount, day: limits.perDay, month: limits.perMonth }];
+  }
+  return [
+    { kind: 'income', account, amount, month: limits.perMonthIn },
+    { kind: 'room', account, amount, max: limits.maxBalance },
+  ];
+}
+
 /**
- * Judges a deposit, or whether money may be held for a withdrawal. Funds, drawer, float, cap and the card's status are
- * judged by guards and bounds inside the ledger. The cap is that of the cooperative which comes to owe: the counter's
- * owes for a deposit, the member's for a withdrawal and its fee.
+ * Judges a deposit, or whether money may be held for a withdrawal. Funds, drawer, float, cap, the member's limits and
+ * the card's status are judged by guards and bounds inside the ledger. The cap is that of the cooperative which comes
+ * to owe: the counter's owes for a deposit, the member's for a withdrawal and its fee.
  */
 export function judgeCash(facts: CashFacts): Verdict {
   for (const [refuse, fails] of checks) if (fails(facts)) return { refuse, outcome: 'declined' };
@@ -81,7 +96,8 @@ export function judgeCash(facts: CashFacts): Verdict {
   const guards: Guard[] = [
     { kind: 'card-active', card: uid },
     { kind: 'float', outlet: outlet.id, delta },
-    { kind: 'cap', cooperative: owing, max: facts.netDebitCap(owing) },
+    ...memberGuards(facts, memberOf(issuer, member)),
+    { kind: 'cap', cooperative: owing, max: facts.netDebitCap(owing), alert: facts.capAlert(owing) },
   ];
   const figures = { issuer, member, acquirer, outlet: outlet.id, amount, fee, shares };
   return { approve: { kind, figures }, guards };

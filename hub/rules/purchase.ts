@@ -1,11 +1,13 @@
 /** Purchase, judged: from the facts of an account sale to a verdict (TRUTH sections 2, 3 and 7). */
 import type { CardUid, CooperativeId, KioskNo, MemberId, OutletId } from '../../protocol/ids.ts';
-import { FRESH_SECONDS, type NoPinLimits } from '../../protocol/limits.ts';
+import { FRESH_SECONDS, type LimitProfile, PAUSE_SECONDS } from '../../protocol/limits.ts';
 import type { Outcome } from '../../protocol/receipt.ts';
 import type { Refusal } from '../../protocol/refusals.ts';
 import { quoteTotal, type Tariff } from '../../protocol/tariffs.ts';
+import { memberOf } from './accounts.ts';
 import type { Guard, PurchaseFigures, Verdict } from './entries.ts';
 import { isLicensed, type LicenceOf } from './licence.ts';
+import { pinGuards } from './limits.ts';
 
 /** What the operation found out about the certificate; each part is true only if it was checked and held. */
 export interface CertificateFacts {
@@ -52,10 +54,14 @@ export interface PurchaseFacts {
   } | null;
   readonly certificate: CertificateFacts;
   readonly tariffs: readonly Tariff[];
-  readonly limits: NoPinLimits;
-  /** Net debit cap of the card's cooperative, in rupiah. */
+  /** The member's. */
+  readonly limits: LimitProfile;
+  /** The kiosk has verified the member's PIN for this sale. */
+  readonly pinVerified: boolean;
+  /** Net debit cap of the card's cooperative, in rupiah, and the sum at which its officers are warned. */
   readonly netDebitCap: bigint;
   readonly licenceOf: LicenceOf;
+  readonly capAlert: bigint;
 }
 
 /** What any sale from an account is judged by once the card has proven itself. */
@@ -93,7 +99,12 @@ const mayPay: readonly Check<SaleFacts>[] = [
     fails: ({ card, outlet, licenceOf }) =>
       card !== null && outlet !== null && !isLicensed('purchase', licenceOf, card.issuer, outlet.cooperative),
   },
-  { refusal: 'tap-limit', outcome: 'declined', fails: ({ amount, limits }) => amount > limits.perTap },
+  { refusal: 'pay-limit', outcome: 'declined', fails: ({ amount, limits }) => amount > limits.perTap },
+  {
+    refusal: 'pin-needed',
+    outcome: 'declined',
+    fails: ({ amount, limits, pinVerified }) => amount > limits.pinAbove && !pinVerified,
+  },
 ];
 
 /**
@@ -122,7 +133,7 @@ const tagChecks: readonly Check<TagSaleFacts>[] = [
 
 /**
  * Judges an account sale. An approval still depends on its guards and on the bounds of the accounts, which the ledger
- * judges inside the post: funds, card status, pause, day and cap are known for certain only there.
+ * judges inside the post: funds, card status, pause, limits and cap are known for certain only there.
  */
 export function judgePurchase(facts: PurchaseFacts): Verdict {
   return refusalOf(checks, facts) ?? approval(facts, {});
@@ -150,9 +161,10 @@ function approval(facts: SaleFacts, by: Pick<PurchaseFigures, 'authority'>): Ver
   const { fee, shares } = quote;
   const guards: Guard[] = [
     { kind: 'card-active', card: uid },
-    { kind: 'pause', card: uid, kiosk: facts.kiosk, seconds: limits.pauseSeconds },
-    { kind: 'day', card: uid, amount, max: limits.perDay },
-    { kind: 'cap', cooperative: issuer, max: facts.netDebitCap },
+    { kind: 'pause', card: uid, kiosk: facts.kiosk, seconds: PAUSE_SECONDS },
+    ...pinGuards(uid, amount, limits, facts.pinVerified),
+    { kind: 'spend', account: memberOf(issuer, member), amount, day: limits.perDay, month: limits.perMonth },
+    { kind: 'cap', cooperative: issuer, max: facts.netDebitCap, alert: facts.capAlert },
   ];
   const figures = { issuer, member, acquirer, outlet: outlet.id, amount, fee, shares, ...by };
   return { approve: { kind: 'purchase', figures }, guards };

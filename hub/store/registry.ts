@@ -6,6 +6,7 @@ import type { CardStatus } from '../rules/lifecycle.ts';
 import type { CardStock } from './cardstock.ts';
 import type { Drains } from './drains.ts';
 import type { Licences } from './licences.ts';
+import type { LimitBook } from './limits.ts';
 import type { TariffBooks } from './tariffbooks.ts';
 
 export interface Cooperative {
@@ -13,6 +14,8 @@ export interface Cooperative {
   readonly name: string;
   /** Most that its positions may sum to: what it may owe the others before settlement, in rupiah. */
   readonly netDebitCap: bigint;
+  /** Basis points of the cap at which its officers are warned; CAP_ALERT where left out. */
+  readonly capAlert?: number;
 }
 
 export interface Member {
@@ -70,7 +73,7 @@ export interface Kiosk {
   readonly revoked: boolean;
 }
 
-export interface Registry extends CardStock, Drains, Licences, TariffBooks {
+export interface Registry extends CardStock, Drains, Licences, LimitBook, TariffBooks {
   cooperatives(): readonly Cooperative[];
   cooperative(id: CooperativeId): Cooperative | undefined;
   member(id: MemberId): Member | undefined;

@@ -2,7 +2,9 @@
 import Database from 'better-sqlite3';
 import type { CooperativeId } from '../../../protocol/ids.ts';
 import { type AccountKind, accountKinds } from '../../rules/accounts.ts';
+import type { EntryKind } from '../../rules/entries.ts';
 import { readTagEvidence } from '../../rules/tagevidence.ts';
+import { giveBack, type Usage, unused, usageOf, use } from '../../rules/usage.ts';
 import type { TrialBalance } from '../ledger.ts';
 import { keyOf } from './decisions.ts';
 
@@ -43,6 +45,13 @@ const queries = {
       OR (hold.state = 'posted') <> (entry.kind IS 'withdrawal' OR entry.kind IS 'bill')
       OR (hold.state = 'posted') <> (entry.legs > 0)
       OR entry.amount <> json_extract(hold.instruction, '$.figures.amount') OR entry.hash <> hold.hash`,
+  // Members' legs in the order of posting, with the date by which each counts: a return's is that of the entry it
+  // takes back: the payment it names, or a reload's release 2^24 origins below (RELOAD_ORIGIN - RELEASE_ORIGIN).
+  used: `SELECT account.id, leg.amount, entry.kind, entry.date, undone.date AS undone, undone.kind AS undoneKind
+    FROM leg CROSS JOIN account ON account.id = leg.account CROSS JOIN entry ON entry.id = leg.entry
+    LEFT JOIN entry undone ON undone.key = coalesce(entry.original, entry.key - 281474976710656)
+    WHERE account.kind = 'member' ORDER BY leg.id`,
+  usage: `SELECT id, day, day_out AS dayOut, month_out AS monthOut, month_in AS monthIn FROM account`,
   // Of no payment was more taken back than it moved, and what its row says of that is what the entries say.
   exceeded: `WITH taken AS (
       SELECT original AS key,
@@ -138,13 +147,48 @@ function isBound({ key, amount, evidence }: Relayed): boolean {
   return said !== null && said.amount === amount && said.kiosk === origin && said.seq === seq;
 }
 
+interface UsedRow {
+  readonly id: bigint;
+  readonly amount: bigint;
+  readonly kind: EntryKind;
+  readonly date: string;
+  /** Of what a return takes back. */
+  readonly undone: string | null;
+  readonly undoneKind: EntryKind | null;
+}
+
+/** Accounts whose day and month are not what their legs have used, by the very rule that counted them. */
+function miscounted(db: Database.Database): bigint[] {
+  const used = new Map<bigint, Usage>();
+  for (const row of db.prepare(queries.used).safeIntegers().iterate() as IterableIterator<UsedRow>) {
+    const { id, amount, kind, date, undone, undoneKind } = row;
+    const way = usageOf[kind];
+    if (way === 'none') continue;
+    const usage = used.get(id) ?? unused();
+    used.set(id, usage);
+    if (way === 'moves') use(usage, amount, date);
+    else giveBack(usage, amount, undoneKind !== null && usageOf[undoneKind] === 'moves' ? (undone ?? '') : '');
+  }
+  const differs = ({ id, day, dayOut, monthOut, monthIn }: Usage & { readonly id: bigint }): boolean => {
+    const found = used.get(id) ?? unused();
+    return day !== found.day || dayOut !== found.dayOut || monthOut !== found.monthOut || monthIn !== found.monthIn;
+  };
+  const rows = db.prepare(queries.usage).safeIntegers().all() as (Usage & { readonly id: bigint })[];
+  return rows.filter(differs).map(({ id }) => id);
+}
+
 /** Audits an open database in one read of its state; reads every leg. */
 export function audit(db: Database.Database): TrialBalance {
   const one = (sql: string) => db.prepare(sql).safeIntegers().pluck().get() as bigint;
   const list = (sql: string) => db.prepare(sql).safeIntegers().pluck().all() as bigint[];
   return db.transaction((): TrialBalance => {
     const sums = db.prepare(queries.sums).safeIntegers().all() as Sum[];
-    const broken = new Set([...list(queries.breaks), ...list(queries.strays), ...list(queries.spent)]);
+    const broken = new Set([
+      ...list(queries.breaks),
+      ...list(queries.strays),
+      ...list(queries.spent),
+      ...miscounted(db),
+    ]);
     for (const sum of sums) {
       if (sum.sum !== sum.balance || sum.newest !== sum.head || outOfBound(sum)) broken.add(sum.id);
     }

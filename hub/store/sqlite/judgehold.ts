@@ -20,6 +20,7 @@ import {
   record,
   repeat,
 } from './judge.ts';
+import { warnOfCaps } from './judgelimits.ts';
 
 const open = (hold: Hold): HoldAnswer => ({ kind: 'open', slip: JSON.stringify(slipOf(hold)) });
 
@@ -53,6 +54,7 @@ export function judgeHold(desk: Desk, request: PostRequest, until: number): Hold
     slot,
     evidence,
   };
+  warnOfCaps(desk, request, judged);
   desk.holds.add(made);
   moveFloat(desk, made, 'held');
   return open(made);
@@ -111,6 +113,10 @@ export function judgeRelease(desk: Desk, key: DecisionKey, at: number, claim: st
   // A bill in cash names no card.
   if (card !== null && desk.cards.get(card)?.status !== 'active') return makeVoid(desk, hold, at, BLOCKED);
   desk.holds.release(hold, at, claim);
+  // Only a right PIN releases cash; a bill is released as it was held.
+  if (card !== null && hold.instruction.kind === 'withdrawal') {
+    desk.cards.verified(card, desk.decisions.nextId() - 1);
+  }
   return open(hold);
 }
 

@@ -1,6 +1,7 @@
 /** The registry in SQLite: everything in maps, every change on the disk before it is seen. */
 import type Database from 'better-sqlite3';
 import type { CardUid, CooperativeId, KioskName, KioskNo, MemberId, OutletId } from '../../../protocol/ids.ts';
+import { CAP_ALERT } from '../../../protocol/limits.ts';
 import type { Tariff } from '../../../protocol/tariffs.ts';
 import { mayBecome } from '../../rules/lifecycle.ts';
 import type { CardStock } from '../cardstock.ts';
@@ -10,14 +11,17 @@ import { openCardStock } from './cardstock.ts';
 import { openDatabase } from './database.ts';
 import { openDrains } from './drains.ts';
 import { openLicences } from './licences.ts';
+import { type LoadedLimits, loadLimits, openLimits, shipProfiles } from './limits.ts';
 import { openTariffBooks } from './tariffbooks.ts';
 import { loadTariffs, tariffRows } from './tariffs.ts';
 
 type Row<T> = { [Key in keyof T]: unknown };
 
 const sql = {
-  cooperative: `INSERT INTO cooperative (id, name, net_debit_cap) VALUES (?, ?, ?)
-    ON CONFLICT (id) DO UPDATE SET name = excluded.name, net_debit_cap = excluded.net_debit_cap`,
+  cooperative: `INSERT INTO cooperative (id, name, net_debit_cap, cap_alert) VALUES (?, ?, ?, ?)
+    ON CONFLICT (id) DO UPDATE SET name = excluded.name, net_debit_cap = excluded.net_debit_cap,
+      cap_alert = excluded.cap_alert`,
+  cooperatives: 'SELECT id, name, net_debit_cap AS netDebitCap, cap_alert AS capAlert FROM cooperative ORDER BY id',
   member: `INSERT INTO member (id, cooperative, name) VALUES (?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET cooperative = excluded.cooperative, name = excluded.name`,
   card: `INSERT INTO card
@@ -39,7 +43,7 @@ const sql = {
   revoke: 'UPDATE kiosk SET revoked = 1 WHERE no = ?',
 } as const;
 
-interface Loaded {
+interface Loaded extends LoadedLimits {
   readonly cooperatives: Map<CooperativeId, Cooperative>;
   readonly members: Map<MemberId, Member>;
   readonly cards: Map<CardUid, Card>;
@@ -59,8 +63,12 @@ function load(db: Database.Database): Loaded {
       FROM kiosk ORDER BY no`,
   );
   return {
+    ...loadLimits(db),
     cooperatives: by(
-      money<Cooperative>('SELECT id, name, net_debit_cap AS netDebitCap FROM cooperative ORDER BY id'),
+      money<Cooperative & { capAlert: bigint }>(sql.cooperatives).map((row) => ({
+        ...row,
+        capAlert: Number(row.capAlert),
+      })),
       (c) => c.id,
     ),
     members: by(all<Member>('SELECT id, cooperative, name FROM member'), (m) => m.id),
@@ -140,6 +148,7 @@ export function openRegistry({ path }: { readonly path: string }): Registry {
   db.pragma('foreign_keys = ON');
   // Nobody tidies up between batches here: without this the log would grow with every change of a key.
   db.pragma(`wal_autocheckpoint = ${WAL_PAGES}`);
+  shipProfiles(db);
   const loaded = load(db);
   const { reload: reloadLicences, ...licences } = openLicences(db);
   const { cooperatives, members, outlets, kiosks, tariffs } = loaded;
@@ -193,7 +202,7 @@ export function openRegistry({ path }: { readonly path: string }): Registry {
     kioskByNo: (no) => kiosks.get(no),
     kiosks: () => [...kiosks.values()],
     putCooperative: (row) => {
-      db.prepare(sql.cooperative).run(row.id, row.name, row.netDebitCap);
+      db.prepare(sql.cooperative).run(row.id, row.name, row.netDebitCap, row.capAlert ?? CAP_ALERT);
       cooperatives.set(row.id, row);
     },
     putMember: (row) => {
@@ -208,6 +217,7 @@ export function openRegistry({ path }: { readonly path: string }): Registry {
     ...openTariffBooks(db),
     ...cardRows(db, loaded),
     ...licences,
+    ...openLimits(db, loaded),
     enrol,
     revoke,
     refresh,

@@ -17,6 +17,7 @@ import {
   PLAIN_HOLDER,
 } from '../../../hub/rules/licence.ts';
 import type { CardUid, CooperativeId, MemberId, OutletId } from '../../../protocol/ids.ts';
+import { registered } from '../../../protocol/limits.ts';
 import { refusals } from '../../../protocol/refusals.ts';
 
 const ALL: Licence = { ...NO_LICENCE, offUs: true, purse: true, deposits: true, membersOnly: false };
@@ -122,7 +123,9 @@ const cash = (kind: 'deposit' | 'withdrawal', licence: Licence, holder: Holder) 
     teller: { member: 'ani' as MemberId, cooperative: HOME, active: true },
     approver: null,
     tariffs: [],
+    limits: registered,
     netDebitCap: () => 0n,
+    capAlert: () => 0n,
     licenceOf: () => licence,
     holderOf: () => holder,
   });
