@@ -1,4 +1,4 @@
-/** The hub's command line: `simpul-hub init | serve | sign | keys | cards | holds | licence | report | doctor …`. */
+/** The hub's command line: `simpul-hub init | serve | sign | keys | cards | holds | limits | licence | report …`. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { KIOSK_ROLES, type KioskRole } from '../protocol/enrolment.ts';

@@ -234,8 +234,8 @@ export type Guard =
   /** The counter's float does not fall below zero; with the approval it moves by `delta` (TRUTH section 7). */
   | { readonly kind: 'float'; readonly outlet: OutletId; readonly delta: bigint }
   /**
-   * The entry leaves the sum of this cooperative's positions within its net debit cap, or does not raise it. An approval
-   * that takes it above `alert`, where given, writes an alarm.
+   * The entry leaves the sum of this cooperative's positions within its net debit cap, or does not raise it. An
+   * approval that takes it above `alert`, where given, writes an alarm.
    */
   | { readonly kind: 'cap'; readonly cooperative: CooperativeId; readonly max: bigint; readonly alert?: bigint };
 

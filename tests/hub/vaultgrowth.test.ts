@@ -84,7 +84,7 @@ async function makeVault(directory = join(temporary(), 'data')) {
 /** The same in a whole hub that is not running. */
 async function makeHub() {
   const vault = await makeVault();
-  const made = await initHub(edges, { directory: vault.directory, port: 0 });
+  const made = await initHub(edges, { directory: vault.directory, mode: 'demo', port: 0 });
   if (!made.ok) throw new Error(made.error);
   return vault;
 }

@@ -1,4 +1,9 @@
+<<<<<<< HEAD
+/** Sales: the stream of requests that the ledger bench posts, as the shipped rule judges it; the same each time. */
+=======
 /** Sales: the stream that the ledger bench posts, judged by the shipped rule; the same requests each time. */
+>>>>>>> benchledger
+
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { businessDate } from '../../../hub/rules/dates.ts';
@@ -150,7 +155,7 @@ const GOOD = {
   beaconAgeSeconds: 1,
 } as const;
 
-/** A firm's account moves more than a person's, and no card is asked for its PIN: the guards are judged all the same. */
+/** A firm moves more than a person, and no card is asked for its PIN: the guards are judged all the same. */
 const ROOMY = {
   ...registered,
   perDay: CAP,
