@@ -111,7 +111,7 @@ test('takings of an outlet whose payee is a member elsewhere go on there at once
   ]);
 });
 
-test('takings paid out to their owner’s account at another cooperative, and a transfer between members there, cross once', () => {
+test('takings paid out to their owner elsewhere, and a transfer to a member there, cross between books once', () => {
   const budi = [part(memberOf(H, 'budi' as MemberId), 75_000n)];
   const takings = { issuer: A, acquirer: H, to: budi, amount: 75_000n, ...free };
   expect(posted('payout', { ...takings, from: [part(payoutOf(A, 'supir'), 75_000n)] })).toEqual([

@@ -1,9 +1,4 @@
-<<<<<<< HEAD
-/** The bench: `npm run bench -- NAME [--quick] [--full] [--rounds N] [--json]` measures beside baselines. */
-=======
 /** The bench: `npm run bench -- NAME [--quick] [--full] [--rounds N] [--json]` sets a thing beside its baselines. */
->>>>>>> benchledger
-
 import { parseArgs } from 'node:util';
 import { benchAuthorise } from './authorise.ts';
 import { benchCard } from './card.ts';
@@ -38,7 +33,7 @@ async function main(): Promise<number> {
   if (bench === undefined || positionals.length > 1) {
     print(`${name === '' ? 'Name a bench' : `No bench is called ${positionals.join(' ')}`}. There are:`);
     for (const [known, { says }] of Object.entries(benches)) print(`  ${known}  ${says}`);
-    print('Options: --quick (fewer cases, once each), --full (ledger: to 10 million), --rounds N,');
+    print('Options: --quick (fewer cases, once each), --full (ledger: 10 million entries), --rounds N,');
     print('--json (one object a line)');
     return 2;
   }

@@ -22,12 +22,7 @@ beforeAll(async () => {
   result = await runLedger(SMALL);
 });
 
-<<<<<<< HEAD
-test('each stream is set beside raw commits at each size, and its rate and slowest commits beside those before', () =>
-{
-=======
 test('each stream stands beside raw commits at each size, and its rate and p99 beside the smaller size', () => {
->>>>>>> benchledger
   const beside = (baseline: string) => result.rows.filter((row) => row.baseline === baseline).map((row) => row.case);
   expect(beside('raw commit')).toEqual(['1e3', '2000'].flatMap((size) => CELLS.map((name) => `${name}-${size}`)));
   expect(beside('at 1e3')).toEqual([

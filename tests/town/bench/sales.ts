@@ -1,9 +1,4 @@
-<<<<<<< HEAD
-/** Sales: the stream of requests that the ledger bench posts, as the shipped rule judges it; the same each time. */
-=======
 /** Sales: the stream that the ledger bench posts, judged by the shipped rule; the same requests each time. */
->>>>>>> benchledger
-
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { businessDate } from '../../../hub/rules/dates.ts';
