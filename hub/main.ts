@@ -321,7 +321,7 @@ function program(): Command {
     .argument('<request>', 'request file made by simpul-kiosk')
     .requiredOption('--outlet <id>', 'outlet where the kiosk stands')
     .addOption(
-      new Option('--role <role>', "what it is for: to sell, to make members' cards, or cash").choices(KIOSK_ROLES),
+      new Option('--role <role>', "what it is for: to sell, make members' cards, cash, or bills").choices(KIOSK_ROLES),
     )
     .option('--offline', 'it may hold the debit masters and read cards without the hub: only where a signal is missing')
     .option('--out <file>', 'write the grant there instead of to standard output')

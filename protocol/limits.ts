@@ -20,6 +20,9 @@ export const counterLimits = {
   holdSeconds: 180,
 } as const;
 
+/** Seconds from the start of a bill's payment until it is void, if the hub could not even turn to the biller. */
+export const BILL_HOLD_SECONDS = 60;
+
 /** A certificate whose beacon is older than this when first seen is expired for good (TRUTH section 3). */
 export const FRESH_SECONDS = 60;
 
