@@ -38,7 +38,16 @@ export const BillRequest = Type.Union([
     ...wanted,
     amount: Type.Union([SaleAmount, Type.Null()]),
   }),
-  Type.Object({ ...pair, ask: Type.Literal('pay'), from: Type.Literal('account'), ...wanted, ...price, claim: Claim }),
+  Type.Object({
+    ...pair,
+    ask: Type.Literal('pay'),
+    from: Type.Literal('account'),
+    ...wanted,
+    ...price,
+    /** The kiosk's claim, as in a purchase. */
+    pinVerified: Type.Optional(Type.Boolean()),
+    claim: Claim,
+  }),
   Type.Object({
     ...pair,
     ask: Type.Literal('pay'),

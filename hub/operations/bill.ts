@@ -1,19 +1,19 @@
 /** Bill: inquires, and pays through hold, release and the biller's own word; the payer waits no longer than patience. */
 import type { BillerSaid, BillQuote, BillRequest } from '../../protocol/bill.ts';
+import { businessDate } from '../../protocol/dates.ts';
 import type { CardUid, CooperativeId } from '../../protocol/ids.ts';
-import { BILL_HOLD_SECONDS, noPinLimits } from '../../protocol/limits.ts';
+import { BILL_HOLD_SECONDS, registered } from '../../protocol/limits.ts';
 import { CARD_AMOUNT_MAX, rupiah, toWire } from '../../protocol/money.ts';
 import type { Billers, Offer } from '../billers/settings.ts';
 import type { Edges } from '../edges.ts';
 import type { Operation, Reply } from '../mqtt/router.ts';
 import { adminOf, judgeAccountBill, judgeCashBill } from '../rules/bill.ts';
-import { businessDate } from '../rules/dates.ts';
 import { BILL_ORIGIN, type DecisionKey, type HoldAnswer, type Ledger, type PostRequest } from '../store/ledger.ts';
 import type { Kiosk, Outlet } from '../store/registry.ts';
 import { type BillSettling, claimOf, type ReleasedBill } from './billsettling.ts';
 import { staff } from './cash.ts';
 import { NOTHING, verifyClaim } from './certificate.ts';
-import { type PurchaseDeps, sealReceipt } from './purchase.ts';
+import { capOf, type PurchaseDeps, sealReceipt } from './purchase.ts';
 import { heal } from './taps.ts';
 
 export interface BillDeps extends PurchaseDeps, Pick<Edges, 'later'> {
@@ -80,7 +80,7 @@ function wanted(deps: BillDeps, outlet: Outlet | undefined, body: Pay) {
     admin: rupiah(body.admin),
     product: offer === null ? null : { biller: offer.billerId, shares: offer.shares },
     outlet: outlet ?? null,
-    netDebitCap: (id: CooperativeId) => registry.cooperative(id)?.netDebitCap ?? 0n,
+    capOf: (id: CooperativeId) => capOf(registry, id),
   };
 }
 
@@ -98,7 +98,10 @@ function draftAccount(deps: BillDeps, kiosk: Kiosk, hash: string, body: Extract<
       kiosk: kiosk.no,
       card: card === undefined ? null : { ...card, active: card.status === 'active' },
       certificate: verified.facts,
-      limits: noPinLimits,
+      // Whatever they say: an unknown card is refused before.
+      limits: card === undefined ? registered : registry.limitsOf(card.member),
+      pinVerified: body.pinVerified === true,
+      licenceOf: registry.licence,
     },
   });
   const amount = rupiah(body.amount) + rupiah(body.admin);

@@ -1,5 +1,5 @@
 /** Bill, judged: who may have a biller asked for what, from an account or in cash (TRUTH sections 6, 7 and 11). */
-import { type CooperativeId, type OutletId, PLATFORM } from '../../protocol/ids.ts';
+import { type CooperativeId, PLATFORM } from '../../protocol/ids.ts';
 import { counterLimits } from '../../protocol/limits.ts';
 import { billerOf, drawerOf, memberOf } from './accounts.ts';
 import type { Staff } from './cash.ts';
@@ -28,14 +28,17 @@ interface Wanted {
   readonly admin: bigint;
   /** null: nobody sells it at this outlet. */
   readonly product: BillProduct | null;
-  readonly outlet: { readonly id: OutletId; readonly cooperative: CooperativeId; readonly open: boolean } | null;
-  /** Net debit cap of a cooperative, in rupiah. */
-  readonly netDebitCap: (cooperative: CooperativeId) => bigint;
+  readonly outlet: PurchaseFacts['outlet'];
+  /** Net debit cap of a cooperative, in rupiah, and the sum at which its officers are warned. */
+  readonly capOf: (cooperative: CooperativeId) => { readonly netDebitCap: bigint; readonly capAlert: bigint };
 }
 
 /** The account sale that the card has certified, for amount and admin together. */
 export interface AccountBillFacts extends Wanted {
-  readonly sale: Pick<PurchaseFacts, 'date' | 'kiosk' | 'card' | 'certificate' | 'limits'>;
+  readonly sale: Pick<
+    PurchaseFacts,
+    'date' | 'kiosk' | 'card' | 'certificate' | 'limits' | 'pinVerified' | 'licenceOf'
+  >;
 }
 
 export interface CashBillFacts extends Wanted {
@@ -91,9 +94,9 @@ function priced(
  * guards, so that an unproven tap learns nothing; then the bill. Funds, deposit and guards are judged in the ledger.
  */
 export function judgeAccountBill(facts: AccountBillFacts): Verdict {
-  const { sale, outlet, netDebitCap, amount, admin } = facts;
-  const cap = sale.card === null ? 0n : netDebitCap(sale.card.issuer);
-  const judged = judgePurchase({ ...sale, amount: amount + admin, outlet, tariffs: [], netDebitCap: cap });
+  const { sale, outlet, amount, admin } = facts;
+  const cap = sale.card === null ? { netDebitCap: 0n, capAlert: 0n } : facts.capOf(sale.card.issuer);
+  const judged = judgePurchase({ ...sale, amount: amount + admin, outlet, tariffs: [], price: undefined, ...cap });
   if ('refuse' in judged) return judged;
   const refused = unfit(facts);
   if (refused !== null) return refused;
@@ -117,6 +120,7 @@ export function judgeCashBill(facts: CashBillFacts): Verdict {
   if (amount + admin > counterLimits.approvalAbove && !approved) return declined('approval-needed');
   const from = [{ account: drawerOf(cooperative, id), amount: amount + admin }];
   const figures = { ...priced(facts, cooperative, cooperative), from, authority: 'teller-card' as const };
-  const guards: Guard[] = [{ kind: 'cap', cooperative, max: facts.netDebitCap(cooperative) }];
+  const { netDebitCap, capAlert } = facts.capOf(cooperative);
+  const guards: Guard[] = [{ kind: 'cap', cooperative, max: netDebitCap, alert: capAlert }];
   return { approve: { kind: 'bill', figures }, guards };
 }

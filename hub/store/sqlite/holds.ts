@@ -24,8 +24,10 @@ export interface Hold {
   /** The slot of the card's certificate, where it proved one. */
   readonly slot: Slot | null;
   readonly evidence: Uint8Array | null;
-  /** What it drew from the card's no-PIN day. */
+  /** What it drew from the card's sums without PIN. */
   readonly counted: bigint;
+  /** Id of the decision that was to come next when it was held: tells which of the card's PINs came after it. */
+  readonly next: number;
   /** What was said at its release; null before. */
   claim: string | null;
 }
@@ -83,7 +85,7 @@ type Row = Omit<Hold, 'instruction' | 'facts' | 'slot' | 'counted'> & {
 };
 
 const OPEN = `SELECT key, hash, state, at, until, released, instruction, facts, slot, evidence,
-    counted, claim FROM hold
+    counted, next, claim FROM hold
   WHERE state = 'held' OR state = 'released' ORDER BY at, key`;
 
 const holdOf = (row: Row): Hold => ({
@@ -102,8 +104,9 @@ export function readHolds(db: Database.Database): readonly Hold[] {
 /** Opens the holds of a ledger database; what they wait for is set aside in its books. */
 export function openHolds(db: Database.Database, books: Pick<Books, 'reserve' | 'unreserve'>): Holds {
   const insert = db.prepare(
-    `INSERT INTO hold (key, hash, state, at, until, released, instruction, facts, slot, evidence, counted)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO hold (key, hash, state, at, until, released, instruction, facts, slot, evidence,
+        counted, next)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
   const released = db.prepare("UPDATE hold SET state = 'released', released = ?, claim = ? WHERE key = ?");
   const answerOf = db.prepare('SELECT answer FROM hold WHERE key = ?').pluck();
@@ -123,10 +126,10 @@ export function openHolds(db: Database.Database, books: Pick<Books, 'reserve' | 
     find: (key) => kept.get(key) ?? null,
     open: () => [...kept.values()],
     add(hold) {
-      const { key, hash, state, at, until, instruction, facts, evidence, counted } = hold;
+      const { key, hash, state, at, until, instruction, facts, evidence, counted, next } = hold;
       const slot = hold.slot && JSON.stringify(hold.slot);
       const [what, said] = [write(instruction), write(facts)];
-      insert.run(key, hash, state, at, until, hold.released, what, said, slot, evidence, counted);
+      insert.run(key, hash, state, at, until, hold.released, what, said, slot, evidence, counted, next);
       kept.set(key, hold);
       books.reserve(legsOf(hold));
     },

@@ -1,11 +1,18 @@
 /** Judging holds inside a batch: held, released, posted or void, against what the batch has changed so far. */
 
+import { businessDate } from '../../../protocol/dates.ts';
 import type { Outcome } from '../../../protocol/receipt.ts';
 import type { Refusal } from '../../../protocol/refusals.ts';
-import { businessDate } from '../../rules/dates.ts';
 import type { Guard, ReceiptFacts } from '../../rules/entries.ts';
 import { entryOf } from '../../rules/postings.ts';
-import { type DecisionKey, DISPUTE_END_ORIGIN, type HoldAnswer, type PostRequest, type Settlement } from '../ledger.ts';
+import {
+  type DecisionKey,
+  DISPUTE_END_ORIGIN,
+  type HoldAnswer,
+  type PostRequest,
+  type Settlement,
+  VOID_ORIGIN,
+} from '../ledger.ts';
 import { keyNumber, keyOf } from './decisions.ts';
 import { type Hold, legsOf, mustBeHeld, slipOf } from './holds.ts';
 import {
@@ -20,6 +27,7 @@ import {
   record,
   repeat,
 } from './judge.ts';
+import { warnOfCaps } from './judgelimits.ts';
 
 const open = (hold: Hold): HoldAnswer => ({ kind: 'open', slip: JSON.stringify(slipOf(hold)) });
 
@@ -53,8 +61,10 @@ export function judgeHold(desk: Desk, request: PostRequest, until: number): Hold
     slot,
     evidence,
     counted: count(desk, judged.guards, at, date),
+    next: desk.decisions.nextId(),
     claim: null,
   };
+  warnOfCaps(desk, request, judged);
   desk.holds.add(made);
   moveFloat(desk, made, 'held');
   return open(made);
@@ -62,8 +72,8 @@ export function judgeHold(desk: Desk, request: PostRequest, until: number): Hold
 
 /** What is held counts as spent: otherwise a card could hold more in a day than it may pay. */
 function count(desk: Desk, guards: readonly Guard[], at: number, date: string): bigint {
-  const uid = guards.find((guard) => guard.kind === 'day')?.card;
-  return uid === undefined ? 0n : desk.cards.count(uid, guards, at, date);
+  const uid = guards.find((guard) => guard.kind === 'pause')?.card;
+  return uid === undefined ? 0n : desk.cards.count(uid, guards, at, date, desk.decisions.nextId());
 }
 
 /** Cash that leaves a drawer is not there for others from the hold on; cash that comes in only once it is posted. */
@@ -102,14 +112,21 @@ function makeVoid(desk: Desk, hold: Hold, at: number, { outcome, reason, by }: V
   desk.holds.end(hold, 'voided', by);
   moveFloat(desk, hold, 'voided');
   const { card } = hold.facts;
-  if (card !== null && hold.counted > 0n) {
-    desk.cards.discount(card, keyOf(hold.key).origin % 2 ** 24, hold.at, businessDate(hold.at), hold.counted);
+  if (card !== null && hold.instruction.kind === 'bill') {
+    const drawn = { id: hold.next, at: hold.at, date: businessDate(hold.at), counted: hold.counted };
+    desk.cards.discount(card, keyOf(hold.key).origin % VOID_ORIGIN, drawn);
   }
   return recordEnd(desk, hold, at, { refuse: reason, outcome });
 }
 
 const EXPIRED: Void = { outcome: 'expired', reason: 'hold-expired', by: { officers: null } };
 const BLOCKED: Void = { outcome: 'declined', reason: 'card-blocked', by: { officers: null } };
+
+/**
+ * Whether a hold has waited its time. One from further ahead than it may wait was made under a clock that has been set
+ * back since: its time would not come for as long as the clock was wrong.
+ */
+const isTooOld = ({ at, until }: Hold, now: number): boolean => until <= now || now < at - (until - at);
 
 /** Commits that the cash may be handed out; see the port. */
 export function judgeRelease(desk: Desk, key: DecisionKey, at: number, claim: string): HoldAnswer {
@@ -118,11 +135,15 @@ export function judgeRelease(desk: Desk, key: DecisionKey, at: number, claim: st
   const hold = desk.holds.find(keyNumber(key));
   if (hold === null) return { kind: 'absent' };
   if (hold.state === 'released') return open(hold);
-  if (hold.until <= at) return makeVoid(desk, hold, at, EXPIRED);
+  if (isTooOld(hold, at)) return makeVoid(desk, hold, at, EXPIRED);
   const { card } = hold.facts;
   // A bill in cash names no card.
   if (card !== null && desk.cards.get(card)?.status !== 'active') return makeVoid(desk, hold, at, BLOCKED);
   desk.holds.release(hold, at, claim);
+  // Only a right PIN releases cash; a bill is released as it was held.
+  if (card !== null && hold.instruction.kind === 'withdrawal') {
+    desk.cards.verified(card, desk.decisions.nextId() - 1);
+  }
   return open(hold);
 }
 
@@ -147,7 +168,9 @@ export function judgeSettle(desk: Desk, settlement: Settlement): HoldAnswer {
   const { key, word, at, officers, answer: said = null } = settlement;
   const known = desk.decisions.find(keyNumber(key));
   if (known !== null) {
-    if ((known.outcome === 'approved') !== (word === 'post')) {
+    // A kiosk that lost the answer to a deposit closes it so, and learns that it stands.
+    const asDeposited = word === 'void' && known.kind === 'deposit';
+    if (!asDeposited && (known.outcome === 'approved') !== (word === 'post')) {
       alarm(desk, at, key, 'hold-ended', `it was to be ${word} after it had ended as ${known.outcome}; that stands`);
     }
     return answer(desk, known, true);
@@ -189,7 +212,7 @@ function lapse(desk: Desk, payment: number, at: number): void {
 /** Makes void what was not released in time, and ends disputes nobody decided; see the port. */
 export function expireHolds(desk: Desk, at: number): void {
   for (const hold of desk.holds.open()) {
-    if (hold.state === 'held' && hold.until <= at) makeVoid(desk, hold, at, EXPIRED);
+    if (hold.state === 'held' && isTooOld(hold, at)) makeVoid(desk, hold, at, EXPIRED);
   }
   for (const payment of desk.returned.overdue(at)) lapse(desk, payment, at);
 }

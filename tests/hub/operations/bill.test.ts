@@ -146,7 +146,7 @@ test('a hub that starts again asks about what an earlier one had released, and n
 });
 
 test('a biller that has forgotten a bill of long ago is not told to pay it again: it waits for two officers', async () => {
-  const { say, biller, resolve, page, reference, world, reconnect } = await openBills('counter');
+  const { say, biller, resolve, page, reference, world, reconnect, alarms } = await openBills('counter');
   biller.mood = 'pending';
   expect(await say({ seq: 1, ...inCash })).toMatchObject(waits);
   world.shift += PAY_AGAIN_MS;
@@ -165,7 +165,7 @@ test('a biller that has forgotten a bill of long ago is not told to pay it again
   expect(await resolve(1)).toMatchObject(decided('cancelled', 'cancelled'));
   // The biller's late word changes nothing, and is told.
   await world.hub.ledger.settle({ key, word: 'post', at: Date.now(), officers: null, answer: '{}' });
-  expect(await world.hub.ledger.alarms(5)).toMatchObject([{ kind: 'hold-ended' }]);
+  expect(await alarms()).toEqual(['hold-ended', 'hold-waits']);
   expect(await page()).toEqual(BEFORE);
 });
 
@@ -190,7 +190,8 @@ test('what does not fit is refused: nothing is held and no biller is asked', asy
     ],
     ['another sum than the card certified', 'certificate-malformed', () => ({ ...fromAccount(3), amount: 99_999 })],
     ['a product that nobody sells here', 'product-unknown', () => fromAccount(4, { product: 'pdam' })],
-    ['more than one tap may pay', 'tap-limit', () => fromAccount(5, { amount: 498_000 })],
+    ['more than one tap may pay', 'pay-limit', () => fromAccount(5, { amount: 1_998_000 })],
+    ['much without a PIN', 'pin-needed', () => fromAccount(10, { amount: 498_000 })],
     ['a tap of two minutes ago', 'expired', () => fromAccount(6, { at: Date.now() - 120_000 })],
     ['a teller of another cooperative', 'teller-unknown', () => ({ seq: 7, ...inCash, teller: BAMBANG })],
     ['much cash without a second person', 'approval-needed', () => ({ seq: 8, ...inCash, amount: 5_000_000 })],

@@ -60,8 +60,8 @@ const inCash = judgeCashBill({
   amount: 100_000n,
   admin: 3_000n,
   product: { biller: 'ppob', shares: SHARES },
-  outlet: { id: OUTLET, cooperative: A, open: true },
-  netDebitCap: () => 10n ** 9n,
+  outlet: { id: OUTLET, cooperative: A, class: 'biller', open: true },
+  capOf: () => ({ netDebitCap: 10n ** 9n, capAlert: 10n ** 9n }),
   teller: { member: 'ani' as MemberId, cooperative: A, active: true },
   approver: null,
 });
