@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { KIOSK_ROLES, type KioskRole } from '../protocol/enrolment.ts';
 import { askMode } from './askmode.ts';
+import { addBillCommands } from './billcommands.ts';
 import { addCardCommands } from './cardcommands.ts';
 import { collectAlone } from './collector.ts';
 import { hubPaths, readConfig } from './config.ts';
@@ -355,6 +356,7 @@ function program(): Command {
     .option('--json', 'findings as JSON')
     .action(doctor);
   addIssueCommands(root, { say, fail });
+  addBillCommands(root, { say, fail, now: Date.now });
   addHoldCommands(root, { say, fail, now: Date.now });
   addTariffCommands(root, { say, fail, now: Date.now });
   addLicenceCommands(root, { say, fail, now: Date.now });
