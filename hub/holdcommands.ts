@@ -99,7 +99,8 @@ type Listed = HoldSlip & { readonly kind: HoldInstruction['kind'] };
 
 function spell({ kind, state, kiosk, seq, amount, at, outlet, acquirer, card, issuer }: Listed, now: number): string {
   const where = `${outlet} of ${acquirer}, ${card === null ? 'in cash' : `card ${card} of ${issuer}`}`;
-  return `${kind === 'bill' ? 'bill ' : ''}${kiosk}/${seq}  ${state}  ${spellRupiah(BigInt(amount))}  since ${minutes(now - at)}  ${where}`;
+  const name = `${kind === 'bill' ? 'bill ' : ''}${kiosk}/${seq}`;
+  return `${name}  ${state}  ${spellRupiah(BigInt(amount))}  since ${minutes(now - at)}  ${where}`;
 }
 
 function list(deps: HoldCommandDeps, { data, json }: Flags): void {

@@ -1,4 +1,4 @@
-/** Bill: inquires, and pays through hold, release and the biller's own word; the payer waits no longer than patience. */
+/** Bill: inquires, and pays through hold, release and the biller's own word; nobody waits longer than patience. */
 import type { BillerSaid, BillQuote, BillRequest } from '../../protocol/bill.ts';
 import { businessDate } from '../../protocol/dates.ts';
 import type { CardUid, CooperativeId } from '../../protocol/ids.ts';

@@ -191,9 +191,9 @@ export interface Ledger {
    */
   hold(request: PostRequest, until: number): Promise<HoldAnswer>;
   /**
-   * Commits that cash may be handed out, or the biller asked; from then on only `settle` ends the hold. One that is too old, or whose card
-   * no longer pays, ends void instead.
-   * @param claim what the kiosk said of the member, or what the biller is to be asked for, JSON text; kept with the hold.
+   * Commits that cash may be handed out, or the biller asked; from then on only `settle` ends the hold. One that is too
+   * old, or whose card no longer pays, ends void instead.
+   * @param claim what the kiosk said of the member, or what the biller is asked for, JSON text; kept with the hold.
    */
   release(key: DecisionKey, at: number, claim: string): Promise<HoldAnswer>;
   /**

@@ -145,7 +145,7 @@ test('a hub that starts again asks about what an earlier one had released, and n
   expect([await page(), biller.charged()]).toEqual([PAID.account, 101_200]);
 });
 
-test('a biller that has forgotten a bill of long ago is not told to pay it again: it waits for two officers', async () => {
+test('what a biller has forgotten for long is not paid again: it waits for two officers', async () => {
   const { say, biller, resolve, page, reference, world, reconnect, alarms } = await openBills('counter');
   biller.mood = 'pending';
   expect(await say({ seq: 1, ...inCash })).toMatchObject(waits);
