@@ -1,5 +1,6 @@
 /** Bill: inquires, and pays through hold, release and the biller's own word; nobody waits longer than patience. */
 import type { BillerSaid, BillQuote, BillRequest } from '../../protocol/bill.ts';
+import type { HoldSlip } from '../../protocol/cash.ts';
 import { businessDate } from '../../protocol/dates.ts';
 import type { CardUid, CooperativeId } from '../../protocol/ids.ts';
 import { BILL_HOLD_SECONDS, registered } from '../../protocol/limits.ts';
@@ -165,7 +166,7 @@ async function pay(deps: BillDeps, kiosk: Kiosk, { post, healed }: Draft, body: 
   if (healed !== null) await healed;
   const held = await ledger.hold(post, post.at + BILL_HOLD_SECONDS * 1000);
   if (held.kind !== 'open') return held;
-  const slip = JSON.parse(held.slip) as { readonly state: 'held' | 'released' };
+  const slip = JSON.parse(held.slip) as HoldSlip;
   const { product, customer, amount } = body;
   const order = { reference: referenceOf(kiosk, body.seq), product, customer, amount: rupiah(amount) };
   const offer = offerAt(deps, deps.registry.outlet(kiosk.outlet), product);
@@ -175,7 +176,9 @@ async function pay(deps: BillDeps, kiosk: Kiosk, { post, healed }: Draft, body: 
   const biller = offer.billerId;
   const released = await ledger.release(post.key, at, claimOf({ biller, order }));
   if (released.kind !== 'open') return released;
-  const bill: ReleasedBill = { key: post.key, released: at, biller, order };
+  // Of the release that stands, which may be an earlier one.
+  const since = (JSON.parse(released.slip) as HoldSlip).released ?? at;
+  const bill: ReleasedBill = { key: post.key, released: since, biller, order };
   await patient(deps, settling.pursue(bill, slip.state === 'held'));
   return look(deps, post.key);
 }
