@@ -3,7 +3,9 @@ import { type Command, Option } from 'commander';
 import { businessDate } from '../protocol/dates.ts';
 import type { CooperativeId, MemberId, OutletId } from '../protocol/ids.ts';
 import { spellRupiah } from '../protocol/money.ts';
+import type { Receipt } from '../protocol/receipt.ts';
 import { type Refusal, refusals } from '../protocol/refusals.ts';
+import { nextDeed } from './billcommands.ts';
 import { hubPaths } from './config.ts';
 import { amount, data, officer, withLedger } from './holdcommands.ts';
 import { basisPoints, json, type LimitCommandDeps, withRegistry } from './limitcommands.ts';
@@ -13,7 +15,7 @@ import { printable, quoted } from './printable.ts';
 import { budgetOf, equityOf } from './rules/accounts.ts';
 import { type Incentive, REWARD_FORMS } from './rules/incentives.ts';
 import type { IncentiveChange } from './store/incentives.ts';
-import { type DecisionKey, type Ledger, OFFICE_ORIGIN } from './store/ledger.ts';
+import type { Ledger } from './store/ledger.ts';
 import type { Changed } from './store/limits.ts';
 import type { Registry } from './store/registry.ts';
 import { openRegistry } from './store/sqlite/registry.ts';
@@ -134,30 +136,10 @@ export function endIncentive(deps: LimitCommandDeps, id: string, flags: OfficerF
   change(deps, flags, (registry) => registry.endIncentive(id, businessDate(at), signed));
 }
 
-/** The next free number of two officers at the hub itself, and what the last one did. */
-async function nextDeed({ standing }: Ledger) {
-  let last: string | null = null;
-  for (let seq = 1; ; seq += 1) {
-    const key: DecisionKey = { origin: OFFICE_ORIGIN, seq };
-    const known = await standing(key);
-    if (known === null) return { key, last };
-    last = known.receipt;
-  }
-}
-
-type Booked = {
-  readonly outcome: string;
-  readonly at: number;
-  readonly amount: number;
-  readonly outlet: string | null;
-};
-
 /** Whoever lost the answer asks again, and the money would be moved twice. */
-function isRepeat(last: string | null, sum: bigint, cooperative: string, now: number): boolean {
-  if (last === null) return false;
-  const booked = JSON.parse(last) as Booked & { readonly acquirer: string | null };
-  const same = booked.outcome === 'approved' && booked.acquirer === cooperative && BigInt(booked.amount) === sum;
-  return same && now - booked.at < REPEAT_MS;
+function isRepeat(last: Receipt | null, sum: bigint, cooperative: CooperativeId, now: number): boolean {
+  const same = last?.outcome === 'approved' && last.acquirer === cooperative && BigInt(last.amount) === sum;
+  return same && now - last.at < REPEAT_MS;
 }
 
 /** Both files of a hub that is stopped, after the officers' names were looked at. */
