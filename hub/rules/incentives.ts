@@ -1,5 +1,5 @@
 /** Incentives: which reward an approved payment earns, out of whose budget, and what of it goes back with a refund. */
-import type { CooperativeId, MemberId, OutletId } from '../../protocol/ids.ts';
+import { type CooperativeId, type MemberId, type OutletId, PLATFORM } from '../../protocol/ids.ts';
 import { type Account, budgetOf, memberOf, pointsOf } from './accounts.ts';
 import type { Instruction, Leg, PaymentFigures } from './entries.ts';
 import { isLicensed, type LicenceOf } from './licence.ts';
@@ -52,7 +52,9 @@ const BASIS_POINTS = 10_000;
 const isDate = (text: string) => DATE.test(text) && !Number.isNaN(Date.parse(text));
 
 /** What is wrong with an incentive, in words for the officer who typed it; null if it can be applied. */
-export function incentiveFault({ id, budget, fixed, basisPoints, most, least, from, until }: Incentive): string | null {
+export function incentiveFault(rule: Incentive): string | null {
+  const { id, cooperative, budget, fixed, basisPoints, most, least, from, until } = rule;
+  if (cooperative === PLATFORM) return 'the platform rewards nobody: it has no members';
   if (!NAME.test(id) || !NAME.test(budget)) return 'a name has 1 to 32 small letters, digits and hyphens';
   const points = Number.isInteger(basisPoints) && basisPoints >= 0 && basisPoints <= BASIS_POINTS;
   if (!points) return 'basis points are a whole number from 0 to 10000';

@@ -7,8 +7,8 @@ import type { IncentiveChange, Incentives } from '../incentives.ts';
 import type { Changed, Signed } from '../limits.ts';
 import type { Cooperative, Outlet } from '../registry.ts';
 
-const COLUMNS = `id, cooperative, budget, kind, form, outlet, acquirer, members, fixed, basis_points AS basisPoints, most,
-  least, valid_from AS "from", valid_until AS until`;
+const COLUMNS = `id, cooperative, budget, kind, form, outlet, acquirer, members, fixed, basis_points AS basisPoints,
+  most, least, valid_from AS "from", valid_until AS until`;
 
 const sql = {
   all: `SELECT ${COLUMNS} FROM incentive ORDER BY id`,

@@ -1,4 +1,4 @@
-/** Rewards at the engine: in the commit of their payment, out of a budget, and back with what takes the payment back. */
+/** Rewards at the engine: in the commit of their payment, out of a budget, and back with the payment. */
 import { expect, test } from 'vitest';
 import { rewardOf } from '../../../../hub/operations/reward.ts';
 import type { Account } from '../../../../hub/rules/accounts.ts';
@@ -101,7 +101,7 @@ const sound = (path: string) =>
 
 const kinds = (engine: Engine) => engine.alarms(20).map(({ kind }) => kind);
 
-test('a purchase of Rp 50.000 brings 5% from the budget of the member’s own cooperative, once however often asked', () => {
+test('a purchase of Rp 50.000 brings 5% from the budget of the member’s cooperative, once however often asked', () => {
   const file = newFile();
   const { path } = file;
   words(file.engine, opening(80_000n), fund(I, 10_000n));
@@ -151,7 +151,7 @@ test('a cooperative at its net debit cap gives no reward elsewhere, and the purc
   sound(path);
 });
 
-test('two purchases of one batch share a budget for one: the second has no reward, both stand, one alarm that day', () => {
+test('of two purchases in one batch the budget lasts for one: both stand, one is rewarded, one alarm that day', () => {
   const { engine, path } = newFile();
   words(engine, opening(500_000n), fund(I, 2_600n));
   const batch = [1, 2, 3].map((seq) => rewarded([rule(I)], { seq }, 260n));
@@ -175,7 +175,7 @@ test('a refused purchase brings nothing, nor does one that was cancelled before 
   sound(path);
 });
 
-test('refunds of Rp 20.000, 10.001 and 19.999 take back Rp 1.000, 500 and 1.000: in the end all, by its own way', () => {
+test('refunds of Rp 20.000, 10.001 and 19.999 take back Rp 1.000, 500 and 1.000: in the end all of it', () => {
   const { engine, path } = newFile();
   words(engine, opening(80_000n), fund(C, 10_000n), rewarded([rule(C)], { seq: 1 }));
   const left = () => engine.balances([member(), budget(C), position(C, I)]);
