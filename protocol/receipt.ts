@@ -1,7 +1,7 @@
 /** The hub's durable answer: one decision per request, the same bytes for every retry (TRUTH section 1). */
 import { type Static, Type } from 'typebox';
 import { CardUidSchema, CooperativeIdSchema, hexSchema, KioskNoSchema, KioskSeqSchema, OutletIdSchema } from './ids.ts';
-import { Rupiah } from './money.ts';
+import { Passengers, Rupiah } from './money.ts';
 import { type Refusal, refusalNames } from './refusals.ts';
 
 /** The four final decisions; kiosks show `cancelled` and `expired` as declined. No decision yet is `unknown`. */
@@ -41,6 +41,8 @@ export const Receipt = Type.Object({
   outlet: Type.Union([OutletIdSchema, Type.Null()]),
   /** The payer's spending balance after the entry, in rupiah; null without an entry. */
   balance: Type.Union([Rupiah, Type.Null()]),
+  /** How many rode for the amount, each for the same fare; left out: one. */
+  passengers: Type.Optional(Passengers),
 });
 export type Receipt = Static<typeof Receipt>;
 

@@ -43,26 +43,29 @@ function draft(deps: PurchaseDeps, request: Request<'purchase'>): Draft {
   const verdict = judgePurchase({
     date: businessDate(at),
     amount,
+    passengers: body.passengers,
     kiosk: kiosk.no,
     card:
       card === undefined
         ? null
         : { uid: card.uid, issuer: card.issuer, member: card.member, active: card.status === 'active' },
-    outlet: outlet === undefined ? null : { id: outlet.id, cooperative: outlet.cooperative, open: outlet.open },
+    outlet: outlet ?? null,
     certificate: verified.facts,
     tariffs: registry.tariffs(),
     limits: noPinLimits,
     netDebitCap: card === undefined ? 0n : (registry.cooperative(card.issuer)?.netDebitCap ?? 0n),
+    acquirerCap: outlet === undefined ? 0n : (registry.cooperative(outlet.cooperative)?.netDebitCap ?? 0n),
   });
   const acquirer: CooperativeId | null = outlet?.cooperative ?? null;
   const outletId: OutletId | null = outlet?.id ?? null;
+  const { passengers } = body;
   const post: PostRequest = {
     key: { origin: kiosk.no, seq: body.seq },
     hash,
     at,
     verdict,
     slot: verified.slot,
-    facts: { amount, card: card?.uid ?? null, issuer: card?.issuer ?? null, acquirer, outlet: outletId },
+    facts: { amount, card: card?.uid ?? null, issuer: card?.issuer ?? null, acquirer, outlet: outletId, passengers },
     evidence: verified.evidence,
   };
   return { post, healed };

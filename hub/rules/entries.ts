@@ -235,4 +235,6 @@ export interface ReceiptFacts {
   readonly issuer: CooperativeId | null;
   readonly acquirer: CooperativeId | null;
   readonly outlet: OutletId | null;
+  /** How many rode for the amount; left out: one. */
+  readonly passengers?: number | undefined;
 }

@@ -1,9 +1,10 @@
 /** Purchase, judged: from the facts of an account sale to a verdict (TRUTH sections 2, 3 and 7). */
-import type { CardUid, CooperativeId, KioskNo, MemberId, OutletId } from '../../protocol/ids.ts';
+import type { CardUid, CooperativeId, KioskNo, MemberId } from '../../protocol/ids.ts';
 import { FRESH_SECONDS, type NoPinLimits } from '../../protocol/limits.ts';
 import type { Outcome } from '../../protocol/receipt.ts';
 import type { Refusal } from '../../protocol/refusals.ts';
 import type { Guard, PurchaseFigures, Verdict } from './entries.ts';
+import { type Earner, partsOf } from './payees.ts';
 import { quote, type Tariff } from './tariffs.ts';
 
 /** What the operation found out about the certificate; each part is true only if it was checked and held. */
@@ -33,6 +34,8 @@ export interface PurchaseFacts {
   readonly date: string;
   /** As requested, in rupiah, above zero. */
   readonly amount: bigint;
+  /** How many ride for it, each for the same fare; left out: one. */
+  readonly passengers?: number | undefined;
   /** The kiosk of the session. */
   readonly kiosk: KioskNo;
   readonly card: {
@@ -41,12 +44,13 @@ export interface PurchaseFacts {
     readonly member: MemberId;
     readonly active: boolean;
   } | null;
-  readonly outlet: { readonly id: OutletId; readonly cooperative: CooperativeId; readonly open: boolean } | null;
+  readonly outlet: (Earner & { readonly open: boolean }) | null;
   readonly certificate: CertificateFacts;
   readonly tariffs: readonly Tariff[];
   readonly limits: NoPinLimits;
-  /** Net debit cap of the card's cooperative, in rupiah. */
+  /** Net debit cap of the card's cooperative, in rupiah, and of the outlet's. */
   readonly netDebitCap: bigint;
+  readonly acquirerCap?: bigint;
 }
 
 /** What any sale from an account is judged by once the card has proven itself. */
@@ -78,6 +82,11 @@ const unknown: Check<SaleFacts> = {
 const mayPay: readonly Check<SaleFacts>[] = [
   { refusal: 'card-blocked', outcome: 'declined', fails: ({ card }) => card?.active !== true },
   { refusal: 'outlet-closed', outcome: 'declined', fails: ({ outlet }) => outlet?.open !== true },
+  {
+    refusal: 'fare-uneven',
+    outcome: 'declined',
+    fails: ({ amount, passengers }) => passengers !== undefined && amount % BigInt(passengers) !== 0n,
+  },
   { refusal: 'tap-limit', outcome: 'declined', fails: ({ amount, limits }) => amount > limits.perTap },
 ];
 
@@ -136,5 +145,10 @@ function approval(facts: SaleFacts, by: Pick<PurchaseFigures, 'authority'>): Ver
     { kind: 'cap', cooperative: issuer, max: facts.netDebitCap },
   ];
   const figures = { issuer, member, acquirer, outlet: outlet.id, amount, fee, shares, ...by };
-  return { approve: { kind: 'purchase', figures }, guards };
+  const to = partsOf(outlet, amount - fee);
+  if (to === undefined) return { approve: { kind: 'purchase', figures }, guards };
+  // It owes a payee's cooperative at once what it is owed by the card's.
+  const passesOn = issuer !== acquirer && to.some(({ account }) => account.cooperative !== acquirer);
+  if (passesOn) guards.push({ kind: 'cap', cooperative: acquirer, max: facts.acquirerCap ?? 0n });
+  return { approve: { kind: 'purchase', figures: { ...figures, to } }, guards };
 }

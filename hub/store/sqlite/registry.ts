@@ -2,6 +2,7 @@
 import type Database from 'better-sqlite3';
 import type { CardUid, CooperativeId, KioskName, KioskNo, MemberId, OutletId } from '../../../protocol/ids.ts';
 import { mayBecome } from '../../rules/lifecycle.ts';
+import { payeesFault, takingsOf } from '../../rules/payees.ts';
 import { type Tariff, tariffFault } from '../../rules/tariffs.ts';
 import type { CardStock } from '../cardstock.ts';
 import type { Drains } from '../drains.ts';
@@ -28,14 +29,26 @@ const sql = {
     made_seq AS seq, made_slot AS slot, made_at AS at FROM card`,
   untold: "SELECT uid FROM card WHERE status <> 'personalising' AND told <> status || ' ' || tmac_key_version",
   told: 'UPDATE card SET told = ? WHERE uid = ?',
-  outlet: `INSERT INTO outlet (id, cooperative, name, open) VALUES (?, ?, ?, ?)
-    ON CONFLICT (id) DO UPDATE SET cooperative = excluded.cooperative, name = excluded.name, open = excluded.open`,
+  outlet: `INSERT INTO outlet (id, cooperative, name, open, owner, payees) VALUES (?, ?, ?, ?, ?, ?)
+    ON CONFLICT (id) DO UPDATE SET cooperative = excluded.cooperative, name = excluded.name, open = excluded.open,
+      owner = excluded.owner, payees = excluded.payees`,
   kiosk: `INSERT INTO kiosk (name, outlet, serial, sealing_key, witness, role, offline, revoked)
     VALUES (?, ?, ?, ?, ?, ?, ?, 0)`,
   revoke: 'UPDATE kiosk SET revoked = 1 WHERE no = ?',
   tariff: `INSERT INTO tariff (version, kind, direction, reach, fixed, basis_points, min, max, shares, valid_from)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 } as const;
+
+type OutletRow = Pick<Outlet, 'id' | 'cooperative' | 'name' | 'open'> & {
+  readonly owner: MemberId | null;
+  readonly payees: string;
+};
+
+function outletOf({ open, owner, payees: text, ...row }: OutletRow): Outlet {
+  const payees = JSON.parse(text) as NonNullable<Outlet['payees']>;
+  const outlet = { ...row, open: Boolean(open) };
+  return { ...outlet, ...(owner === null ? {} : { owner }), ...(payees.length === 0 ? {} : { payees }) };
+}
 
 interface Loaded {
   readonly cooperatives: Map<CooperativeId, Cooperative>;
@@ -51,7 +64,7 @@ function load(db: Database.Database): Loaded {
   const all = <T>(query: string) => db.prepare(query).all() as Row<T>[] as T[];
   const money = <T>(query: string) => db.prepare(query).safeIntegers().all() as T[];
   const by = <Key, T>(rows: readonly T[], key: (row: T) => Key) => new Map(rows.map((row) => [key(row), row]));
-  const outlets = all<Outlet>('SELECT id, cooperative, name, open FROM outlet');
+  const outlets = all<OutletRow>('SELECT id, cooperative, name, open, owner, payees FROM outlet');
   const kiosks = all<Kiosk>(
     `SELECT no, name, outlet, serial, sealing_key AS sealingKey, witness, role, offline, revoked
       FROM kiosk ORDER BY no`,
@@ -73,10 +86,7 @@ function load(db: Database.Database): Loaded {
       }),
       (c) => c.uid,
     ),
-    outlets: by(
-      outlets.map((outlet) => ({ ...outlet, open: Boolean(outlet.open) })),
-      (o) => o.id,
-    ),
+    outlets: by(outlets.map(outletOf), (o) => o.id),
     kiosks: by(
       kiosks.map((kiosk) => ({ ...kiosk, offline: Boolean(kiosk.offline), revoked: Boolean(kiosk.revoked) })),
       (k) => k.no,
@@ -184,6 +194,15 @@ export function openRegistry({ path }: { readonly path: string }): Registry {
     if (named.get(kiosk.name) === kiosk) named.set(kiosk.name, revoked);
   }
 
+  function putOutlet(row: Outlet): void {
+    const { id, cooperative, name, open, owner = null, payees = [] } = row;
+    const homeOf = (member: MemberId) => members.get(member)?.cooperative;
+    const fault = payeesFault(row, { homeOf, others: outlets.values() });
+    if (fault !== null) throw new RangeError(`outlet ${id}: ${fault}`);
+    db.prepare(sql.outlet).run(id, cooperative, name, open ? 1 : 0, owner, JSON.stringify(payees));
+    outlets.set(id, row);
+  }
+
   function refresh(): boolean {
     const now = othersCommits();
     if (now === seen) return false;
@@ -204,6 +223,7 @@ export function openRegistry({ path }: { readonly path: string }): Registry {
     cooperative: (id) => cooperatives.get(id),
     member: (id) => members.get(id),
     outlet: (id) => outlets.get(id),
+    takings: (cooperative, name) => takingsOf(outlets.values(), cooperative, name),
     kiosk: (name) => named.get(name),
     kioskByNo: (no) => kiosks.get(no),
     kiosks: () => [...kiosks.values()],
@@ -216,10 +236,7 @@ export function openRegistry({ path }: { readonly path: string }): Registry {
       db.prepare(sql.member).run(row.id, row.cooperative, row.name);
       members.set(row.id, row);
     },
-    putOutlet: (row) => {
-      db.prepare(sql.outlet).run(row.id, row.cooperative, row.name, row.open ? 1 : 0);
-      outlets.set(row.id, row);
-    },
+    putOutlet,
     putTariff: (row) => {
       insertTariff(db, row);
       tariffs.set(row.version, row);
