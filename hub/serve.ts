@@ -12,12 +12,14 @@ import { makeRouter, type Operations } from './mqtt/router.ts';
 import { makeCardKey } from './operations/cardkey.ts';
 import { makeCash } from './operations/cash.ts';
 import { makeHello } from './operations/hello.ts';
+import { makePayout } from './operations/payout.ts';
 import { makePurchase } from './operations/purchase.ts';
 import { makeRelay } from './operations/relay.ts';
 import { makeReload } from './operations/reload.ts';
 import { makeResolve } from './operations/resolve.ts';
 import { makeService } from './operations/service.ts';
 import { makeTagSale } from './operations/tagsale.ts';
+import { makeTransfer } from './operations/transfer.ts';
 import { openTransit } from './operations/transit.ts';
 import type { Ledger } from './store/ledger.ts';
 import type { Registry } from './store/registry.ts';
@@ -126,6 +128,8 @@ async function wire(deps: HubDeps, { config, tls, registry, ledger, vault, closi
     cardkey: makeCardKey(shared),
     hello: makeHello(shared),
     cash: makeCash(shared),
+    payout: makePayout(shared),
+    transfer: makeTransfer(shared),
     relay: makeRelay({
       service: makeService({ ...shared, random, tagAddress: tagAddress(config.names) }),
       reload: makeReload({ ...shared, random }),

@@ -2,7 +2,14 @@
 import { type Static, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import type { CardUid, CooperativeId, MemberId, OutletId } from '../protocol/ids.ts';
-import { CardUidSchema, CooperativeIdSchema, MemberIdSchema, OutletIdSchema, PLATFORM } from '../protocol/ids.ts';
+import {
+  CardNumberSchema,
+  CardUidSchema,
+  CooperativeIdSchema,
+  MemberIdSchema,
+  OutletIdSchema,
+  PLATFORM,
+} from '../protocol/ids.ts';
 import { Rupiah } from '../protocol/money.ts';
 import { PAYEES_MAX, type Payee, payeesFault, WEIGHT_MAX } from './rules/payees.ts';
 import { HUB_ORIGIN, type Ledger } from './store/ledger.ts';
@@ -41,12 +48,7 @@ export const Town = Type.Object(
     members: Type.Array(
       Type.Object({ id: MemberIdSchema, cooperative: CooperativeIdSchema, name: Name, balance: Amount }, exact),
     ),
-    cards: Type.Array(
-      Type.Object(
-        { uid: CardUidSchema, number: Type.String({ pattern: '^[0-9]{8,19}$' }), member: MemberIdSchema },
-        exact,
-      ),
-    ),
+    cards: Type.Array(Type.Object({ uid: CardUidSchema, number: CardNumberSchema, member: MemberIdSchema }, exact)),
     outlets: Type.Array(
       Type.Object(
         {

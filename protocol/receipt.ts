@@ -49,3 +49,7 @@ export type Receipt = Static<typeof Receipt>;
 /** A receipt with the hub's MAC over its JSON text, so that a restored hub can book its own receipts verbatim. */
 export const SealedReceipt = Type.Object({ receipt: Receipt, mac: hexSchema(16) });
 export type SealedReceipt = Static<typeof SealedReceipt>;
+
+/** Hub to kiosk, for what is decided in one step: the decision, or that nothing is known of it. */
+export const DecisionAnswer = Type.Union([SealedReceipt, Type.Object({ unknown: Type.Literal(true) })]);
+export type DecisionAnswer = Static<typeof DecisionAnswer>;

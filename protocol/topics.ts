@@ -5,11 +5,13 @@ import { CashAnswer, CashRequest } from './cash.ts';
 import { type MessageKind, message } from './envelope.ts';
 import { HelloAnswer, HelloRequest } from './hello.ts';
 import type { KioskName } from './ids.ts';
+import { PayoutRequest } from './payout.ts';
 import { PurchaseRequest } from './purchase.ts';
-import { RefusalSchema, SealedReceipt } from './receipt.ts';
+import { DecisionAnswer, RefusalSchema, SealedReceipt } from './receipt.ts';
 import { RelayAnswer, RelayRequest } from './relay.ts';
 import { ResolveAnswer, ResolveRequest } from './resolve.ts';
 import { Beacon, HubState, KioskState } from './status.ts';
+import { TransferRequest } from './transfer.ts';
 
 const ROOT = 'simpul/v1';
 
@@ -24,6 +26,8 @@ export const conversations = {
   cardkey: { up: message(CardKeyRequest), dn: message(CardKeyGrant), qos: 1, since: 1 },
   hello: { up: message(HelloRequest), dn: message(HelloAnswer), qos: 1, since: 1 },
   cash: { up: message(CashRequest), dn: message(CashAnswer), qos: 1, since: 1 },
+  payout: { up: message(PayoutRequest), dn: message(DecisionAnswer), qos: 1, since: 1 },
+  transfer: { up: message(TransferRequest), dn: message(DecisionAnswer), qos: 1, since: 1 },
   relay: { up: message(RelayRequest), dn: message(RelayAnswer), qos: 1, since: 1 },
 } as const;
 

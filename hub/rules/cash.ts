@@ -3,6 +3,8 @@ import type { CardUid, CooperativeId, MemberId, OutletId } from '../../protocol/
 import { counterLimits } from '../../protocol/limits.ts';
 import type { Refusal } from '../../protocol/refusals.ts';
 import type { CashKind, Guard, Verdict } from './entries.ts';
+import { debtFree, type Takings } from './payees.ts';
+import { takingsRefusal } from './payout.ts';
 import { quote, type Tariff } from './tariffs.ts';
 
 /** Someone of the staff, by the card laid down. */
@@ -28,6 +30,8 @@ export interface CashFacts {
   readonly teller: Staff | null;
   /** The second person; null where nobody was asked, or an unknown card was laid down. */
   readonly approver: Staff | null;
+  /** What a withdrawal is paid out of, null if no such are known; left out: the member's account. */
+  readonly takings?: Takings | null | undefined;
   readonly tariffs: readonly Tariff[];
   /** Net debit cap of a cooperative, in rupiah. */
   readonly netDebitCap: (cooperative: CooperativeId) => bigint;
@@ -51,13 +55,16 @@ const checks: readonly (readonly [Refusal, (facts: CashFacts) => boolean])[] = [
 /**
  * Judges a deposit, or whether money may be held for a withdrawal. Funds, drawer, float, cap and the card's status are
  * judged by guards and bounds inside the ledger. The cap is that of the cooperative which comes to owe: the counter's
- * owes for a deposit, the member's for a withdrawal and its fee.
+ * owes for a deposit, the member's for a withdrawal and its fee; or that of the takings it is paid out of.
  */
 export function judgeCash(facts: CashFacts): Verdict {
   for (const [refuse, fails] of checks) if (fails(facts)) return { refuse, outcome: 'declined' };
-  const { kind, card, outlet, amount, date } = facts;
+  const { kind, card, outlet, amount, date, takings = null } = facts;
   if (card === null || outlet === null) throw new Error('the checks let an unknown card or outlet through');
-  const { issuer, member, uid } = card;
+  const refuse = facts.takings === undefined ? null : takingsRefusal(takings, card.member);
+  if (refuse !== null) return { refuse, outcome: 'declined' };
+  const { member, uid } = card;
+  const issuer = takings?.cooperative ?? card.issuer;
   const acquirer = outlet.cooperative;
   const { fee, shares } = quote(facts.tariffs, { kind, issuer, acquirer, amount, date });
   const [owing, delta] = kind === 'deposit' ? [acquirer, amount] : [issuer, -amount];
@@ -67,5 +74,6 @@ export function judgeCash(facts: CashFacts): Verdict {
     { kind: 'cap', cooperative: owing, max: facts.netDebitCap(owing) },
   ];
   const figures = { issuer, member, acquirer, outlet: outlet.id, amount, fee, shares };
-  return { approve: { kind, figures }, guards };
+  if (takings === null) return { approve: { kind, figures }, guards };
+  return { approve: { kind, figures: { ...figures, payee: takings.name } }, guards: [...guards, debtFree(takings)] };
 }

@@ -205,7 +205,7 @@ export type Guard =
   | { readonly kind: 'pause'; readonly card: CardUid; readonly kiosk: number; readonly seconds: number }
   /** Counter `tmc` of this card's newest key version, and all above it, are still unused as far as is known. */
   | { readonly kind: 'next'; readonly card: CardUid; readonly keyVersion: number; readonly tmc: number }
-  /** The account's balance is zero before the post: no reload of the card is on its way (TRUTH section 6). */
+  /** The account's balance is zero before the post: no reload is on its way (TRUTH section 6), no debt is left. */
   | { readonly kind: 'idle'; readonly account: Account }
   /** The account's balance and `amount` together stay within `max`: what a purse may hold. */
   | { readonly kind: 'room'; readonly account: Account; readonly amount: bigint; readonly max: bigint }
