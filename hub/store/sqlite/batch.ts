@@ -186,7 +186,8 @@ class Reader {
     const key = { origin: this.#num(), seq: this.#num() };
     const [at, hash] = [this.#num(), this.#text()];
     const [amount, card, issuer, acquirer] = [this.#money(), this.#text(), this.#text(), this.#text()];
-    const facts = { amount, card, issuer, acquirer, outlet: this.#text(), passengers: this.#num() };
+    const [outlet, riders] = [this.#text(), this.#num()];
+    const facts = { amount, card, issuer, acquirer, outlet, passengers: riders > 1 ? riders : undefined };
     const slotCard = this.#num();
     const slot = slotCard === NOTHING ? null : this.#slot(this.#at(slotCard));
     const evidence = this.#evidence();
