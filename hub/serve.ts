@@ -32,6 +32,10 @@ import { openVault, type Vault } from './vault.ts';
 
 export const SOFTWARE = 'simpul-hub 0.1.0';
 
+/** Said once at every start of a hub in mode `demo`. */
+export const DEMO_NOTICE =
+  'THIS HUB IS A DEMONSTRATION: no cooperative in it holds a licence by it, and it holds no real money';
+
 /** What other processes wrote into the registry is seen after at most this long. */
 const REFRESH_MS = 1000;
 /** Longest wait for the goodbye to reach the kiosks. */
@@ -82,6 +86,7 @@ export async function startHub(deps: HubDeps, { directory, config, secret }: Hub
     }
     const registry = openRegistry({ path: paths.registry });
     closing.unshift(() => registry.close());
+    if (registry.mode() === 'demo') deps.log.warn({ mode: 'demo' }, DEMO_NOTICE);
     const ledger = await deps.openLedger(paths.ledger, deps.onFatal);
     closing.unshift(() => ledger.close());
     // Before the first request: a card that was frozen while no hub ran must not pay.

@@ -15,6 +15,7 @@ import { PAYEES_MAX, type Payee, payeesFault, WEIGHT_MAX } from './rules/payees.
 import { HUB_ORIGIN, type Ledger } from './store/ledger.ts';
 import type { Outlet, Registry } from './store/registry.ts';
 import { tellCards } from './tellcards.ts';
+import { CooperativeLicence, Level, licenceFaults, TownLicence } from './townlicence.ts';
 
 const Name = Type.String({ minLength: 1, maxLength: 64 });
 const exact = { additionalProperties: false };
@@ -41,12 +42,26 @@ export const Town = Type.Object(
   {
     v: Type.Literal(1),
     name: Name,
-    cooperatives: Type.Array(Type.Object({ id: CooperativeIdSchema, name: Name, netDebitCap: Rupiah }, exact), {
-      minItems: 1,
-      maxItems: 256,
-    }),
+    licence: Type.Optional(TownLicence),
+    cooperatives: Type.Array(
+      Type.Object(
+        { id: CooperativeIdSchema, name: Name, netDebitCap: Rupiah, licence: Type.Optional(CooperativeLicence) },
+        exact,
+      ),
+      { minItems: 1, maxItems: 256 },
+    ),
     members: Type.Array(
-      Type.Object({ id: MemberIdSchema, cooperative: CooperativeIdSchema, name: Name, balance: Amount }, exact),
+      Type.Object(
+        {
+          id: MemberIdSchema,
+          cooperative: CooperativeIdSchema,
+          name: Name,
+          balance: Amount,
+          level: Type.Optional(Level),
+          public: Type.Optional(Type.Boolean()),
+        },
+        exact,
+      ),
     ),
     cards: Type.Array(Type.Object({ uid: CardUidSchema, number: CardNumberSchema, member: MemberIdSchema }, exact)),
     outlets: Type.Array(
@@ -175,7 +190,7 @@ export function parseTown(text: string, from: string): ReadTown {
       .map(({ instancePath, message }) => `${instancePath || '/'} ${message}`);
     return { ok: false, error: `${from} does not fit: ${faults.join('; ')}; correct it` };
   }
-  const faults = loose(value);
+  const faults = [...loose(value), ...licenceFaults(value, null)];
   if (faults.length > 0)
     return { ok: false, error: `${from} does not hold together: ${faults.slice(0, 8).join('; ')}` };
   return { ok: true, town: value };

@@ -12,6 +12,8 @@ export const PurchaseRequest = Type.Object({
   amount: SaleAmount,
   /** Of a group, for whom one member pays the same fare each; the amount is all of it. Left out: one. */
   passengers: Type.Optional(Passengers),
+  /** The member's PIN was verified for this sale: a claim of the kiosk, which only kiosks with a keypad may make. */
+  pinVerified: Type.Optional(Type.Boolean()),
   claim: Claim,
 });
 export type PurchaseRequest = Static<typeof PurchaseRequest>;

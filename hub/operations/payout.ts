@@ -1,5 +1,6 @@
 /** Payout: takings go to their owner's account; see the messages for what a kiosk claims in them. */
 import type { CardUid, CooperativeId } from '../../protocol/ids.ts';
+import { registered } from '../../protocol/limits.ts';
 import { rupiah } from '../../protocol/money.ts';
 import type { PayoutRequest } from '../../protocol/payout.ts';
 import type { Operation, Reply } from '../mqtt/router.ts';
@@ -9,6 +10,7 @@ import { PAYOUT_ORIGIN, type PostRequest } from '../store/ledger.ts';
 import type { Kiosk, Outlet } from '../store/registry.ts';
 import { collect } from './collecting.ts';
 import { look, type OneStepDeps, told, unheard } from './onestep.ts';
+import { capOf } from './purchase.ts';
 
 type Asked = Extract<PayoutRequest, { readonly ask: 'payout' }>;
 
@@ -26,13 +28,16 @@ function draft(
 ): PostRequest {
   const card = registry.card(body.uid as CardUid);
   const amount = rupiah(body.amount);
-  const cooperative = body.payee.cooperative as CooperativeId;
   const verdict = judgePayout({
     amount,
     card: card === undefined ? null : { ...card, active: card.status === 'active' },
     outletOpen: outlet?.open === true,
     takings,
-    netDebitCap: registry.cooperative(cooperative)?.netDebitCap ?? 0n,
+    // Whatever they say: an unknown card is refused before.
+    limits: card === undefined ? registered : registry.limitsOf(card.member),
+    licenceOf: registry.licence,
+    holderOf: registry.holder,
+    ...capOf(registry, takings?.cooperative),
   });
   const where = takings?.cooperative ?? null;
   return {

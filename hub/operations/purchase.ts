@@ -1,10 +1,11 @@
 /** Purchase: gathers the facts of an account sale, has them judged, writes the decision, answers the receipt. */
 import type { CardUid, CooperativeId, OutletId } from '../../protocol/ids.ts';
-import { noPinLimits } from '../../protocol/limits.ts';
+import { CAP_ALERT, KEYPAD_ROLES, registered } from '../../protocol/limits.ts';
 import { rupiah } from '../../protocol/money.ts';
 import type { PurchaseRequest } from '../../protocol/purchase.ts';
 import type { Operation, Reply, Request } from '../mqtt/router.ts';
 import { businessDate } from '../rules/dates.ts';
+import { alertOf } from '../rules/limits.ts';
 import { judgePurchase } from '../rules/purchase.ts';
 import type { Posting, PostRequest } from '../store/ledger.ts';
 import type { Card, Kiosk, Registry } from '../store/registry.ts';
@@ -21,6 +22,12 @@ export interface PurchaseDeps extends DrainsDeps {
 /** Wraps a stored receipt with its MAC, the receipt's text to the byte as it is stored. */
 export function sealReceipt(vault: Pick<Vault, 'receiptMac'>, receipt: string): string {
   return `{"receipt":${receipt},"mac":"${vault.receiptMac(receipt)}"}`;
+}
+
+/** The net debit cap of a cooperative, and the sum at which its officers are warned; nothing of one that is unknown. */
+export function capOf(registry: Pick<Registry, 'cooperative'>, id: CooperativeId | undefined) {
+  const { netDebitCap, capAlert = CAP_ALERT } = (id && registry.cooperative(id)) || { netDebitCap: 0n };
+  return { netDebitCap, capAlert: alertOf(netDebitCap, capAlert) };
 }
 
 interface Draft {
@@ -52,9 +59,12 @@ function draft(deps: PurchaseDeps, request: Request<'purchase'>): Draft {
     outlet: outlet ?? null,
     certificate: verified.facts,
     tariffs: registry.tariffs(),
-    limits: noPinLimits,
-    netDebitCap: card === undefined ? 0n : (registry.cooperative(card.issuer)?.netDebitCap ?? 0n),
-    acquirerCap: outlet === undefined ? 0n : (registry.cooperative(outlet.cooperative)?.netDebitCap ?? 0n),
+    licenceOf: registry.licence,
+    // Whatever they say: an unknown card is refused before.
+    limits: card === undefined ? registered : registry.limitsOf(card.member),
+    pinVerified: body.pinVerified === true,
+    ...capOf(registry, card?.issuer),
+    acquirerCap: capOf(registry, outlet?.cooperative).netDebitCap,
   });
   const acquirer: CooperativeId | null = outlet?.cooperative ?? null;
   const outletId: OutletId | null = outlet?.id ?? null;
@@ -87,10 +97,14 @@ export function makePurchase(deps: PurchaseDeps): Operation<'purchase'> {
   // Not async: that would keep the whole request in memory until its commit.
   return (request) => {
     const { kiosk } = request;
-    const { kiosk: no, seq } = request.body;
+    const { kiosk: no, seq, pinVerified } = request.body;
     if (no !== kiosk.no) {
       const detail = `request of kiosk number ${no}`;
       return Promise.resolve({ refusal: 'not-yours', detail, alarm: 'pair-foreign' });
+    }
+    if (pinVerified === true && !KEYPAD_ROLES.includes(kiosk.role)) {
+      const detail = `kiosk ${kiosk.name} has no keypad, and so verified no PIN`;
+      return Promise.resolve({ refusal: 'not-allowed', detail, alarm: 'role-foreign' });
     }
     const { post, healed } = draft(deps, request);
     const posted = healed === null ? deps.ledger.post(post) : healed.then(() => deps.ledger.post(post));

@@ -2,7 +2,6 @@
 import { createHash } from 'node:crypto';
 import { proveTag, type TagProven } from '../../cards/tagpayment.ts';
 import type { CardUid } from '../../protocol/ids.ts';
-import { noPinLimits } from '../../protocol/limits.ts';
 import { rupiah } from '../../protocol/money.ts';
 import type { Receipt } from '../../protocol/receipt.ts';
 import type { RelayEnd, TagSale } from '../../protocol/relay.ts';
@@ -13,6 +12,7 @@ import { packTagEvidence } from '../rules/tagevidence.ts';
 import type { Ledger, PostRequest } from '../store/ledger.ts';
 import type { Card, Kiosk, Registry } from '../store/registry.ts';
 import type { Vault } from '../vault.ts';
+import { capOf } from './purchase.ts';
 import { type Begin, type Begun, failed, type Refused } from './relay.ts';
 
 export interface TagSaleDeps {
@@ -88,9 +88,11 @@ function draft({ registry, now }: TagSaleDeps, bound: Bound, keyVersion: number,
     outlet: outlet ?? null,
     ageSeconds: (at - startedAt) / 1000,
     tariffs: registry.tariffs(),
-    limits: noPinLimits,
-    netDebitCap: registry.cooperative(issuer)?.netDebitCap ?? 0n,
-    acquirerCap: outlet === undefined ? 0n : (registry.cooperative(outlet.cooperative)?.netDebitCap ?? 0n),
+    licenceOf: registry.licence,
+    limits: registry.limitsOf(member),
+    pinVerified: false,
+    ...capOf(registry, issuer),
+    acquirerCap: capOf(registry, outlet?.cooperative).netDebitCap,
   });
   return {
     key: { origin: kiosk.no, seq: asked.seq },

@@ -8,12 +8,15 @@ import { judgeTransfer } from '../rules/transfer.ts';
 import { type PostRequest, TRANSFER_ORIGIN } from '../store/ledger.ts';
 import type { Card, Kiosk } from '../store/registry.ts';
 import { look, type OneStepDeps, told, unheard } from './onestep.ts';
+import { capOf } from './purchase.ts';
 
 type Asked = Extract<TransferRequest, { readonly ask: 'transfer' }>;
 
-const holder = (card: Card | undefined) => (card === undefined ? null : { ...card, active: card.status === 'active' });
+const party = ({ registry }: OneStepDeps, card: Card | undefined) =>
+  card === undefined ? null : { ...card, active: card.status === 'active', limits: registry.limitsOf(card.member) };
 
-function draft({ registry, now }: OneStepDeps, kiosk: Kiosk, hash: string, body: Asked): PostRequest {
+function draft(deps: OneStepDeps, kiosk: Kiosk, hash: string, body: Asked): PostRequest {
+  const { registry, now } = deps;
   const at = now();
   const card = registry.card(body.uid as CardUid);
   const receiver = registry.cardByNumber(body.to);
@@ -23,12 +26,13 @@ function draft({ registry, now }: OneStepDeps, kiosk: Kiosk, hash: string, body:
   const verdict = judgeTransfer({
     date: businessDate(at),
     amount,
-    card: holder(card),
+    card: party(deps, card),
     outletOpen: outlet?.open === true,
-    receiver: holder(receiver),
+    receiver: party(deps, receiver),
     tariffs: registry.tariffs(),
-    netDebitCap: issuer === null ? 0n : (registry.cooperative(issuer)?.netDebitCap ?? 0n),
-    maxBalance: null,
+    licenceOf: registry.licence,
+    holderOf: registry.holder,
+    ...capOf(registry, card?.issuer),
   });
   return {
     key: { origin: TRANSFER_ORIGIN + kiosk.no, seq: body.seq },

@@ -57,6 +57,13 @@ export function partsOf(outlet: Earner, amount: bigint): readonly Part[] | undef
   return payees.map((payee, index) => ({ account: accountOf(outlet, payee), amount: split[index] ?? 0n }));
 }
 
+/** Other cooperatives whose members the outlet pays. */
+export function homesElsewhere({ cooperative, payees = [] }: Earner): readonly CooperativeId[] {
+  return payees.flatMap((payee) =>
+    payee.to === 'member' && payee.cooperative !== cooperative ? [payee.cooperative] : [],
+  );
+}
+
 /** What a registry can say of those whom an outlet names. */
 export interface PayeeBook {
   readonly homeOf: (member: MemberId) => CooperativeId | undefined;

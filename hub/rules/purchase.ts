@@ -1,10 +1,13 @@
 /** Purchase, judged: from the facts of an account sale to a verdict (TRUTH sections 2, 3 and 7). */
 import type { CardUid, CooperativeId, KioskNo, MemberId } from '../../protocol/ids.ts';
-import { FRESH_SECONDS, type NoPinLimits } from '../../protocol/limits.ts';
+import { FRESH_SECONDS, type LimitProfile, PAUSE_SECONDS } from '../../protocol/limits.ts';
 import type { Outcome } from '../../protocol/receipt.ts';
 import type { Refusal } from '../../protocol/refusals.ts';
+import { memberOf } from './accounts.ts';
 import type { Guard, PurchaseFigures, Verdict } from './entries.ts';
-import { type Earner, partsOf } from './payees.ts';
+import { isLicensed, type LicenceOf } from './licence.ts';
+import { pinGuards } from './limits.ts';
+import { type Earner, homesElsewhere, partsOf } from './payees.ts';
 import { quote, type Tariff } from './tariffs.ts';
 
 /** What the operation found out about the certificate; each part is true only if it was checked and held. */
@@ -47,9 +50,15 @@ export interface PurchaseFacts {
   readonly outlet: (Earner & { readonly open: boolean }) | null;
   readonly certificate: CertificateFacts;
   readonly tariffs: readonly Tariff[];
-  readonly limits: NoPinLimits;
-  /** Net debit cap of the card's cooperative, in rupiah, and of the outlet's. */
+  /** The member's. */
+  readonly limits: LimitProfile;
+  /** The kiosk has verified the member's PIN for this sale. */
+  readonly pinVerified: boolean;
+  /** Net debit cap of the card's cooperative, in rupiah, and the sum at which its officers are warned. */
   readonly netDebitCap: bigint;
+  readonly licenceOf: LicenceOf;
+  readonly capAlert: bigint;
+  /** Net debit cap of the outlet's, which owes where a payee lives elsewhere. */
   readonly acquirerCap?: bigint;
 }
 
@@ -78,6 +87,16 @@ const unknown: Check<SaleFacts> = {
   fails: ({ card }) => card === null,
 };
 
+/** Whether the licences allow the sale, and what goes on from it to payees elsewhere. */
+function licensed(card: { readonly issuer: CooperativeId }, outlet: Earner, licenceOf: LicenceOf): boolean {
+  const { cooperative } = outlet;
+  if (!isLicensed('purchase', licenceOf, card.issuer, cooperative)) return false;
+  return (
+    outlet.payees === undefined ||
+    homesElsewhere(outlet).every((home) => isLicensed('payout', licenceOf, cooperative, home))
+  );
+}
+
 /** Whether this card, outlet and amount may pay. */
 const mayPay: readonly Check<SaleFacts>[] = [
   { refusal: 'card-blocked', outcome: 'declined', fails: ({ card }) => card?.active !== true },
@@ -87,7 +106,17 @@ const mayPay: readonly Check<SaleFacts>[] = [
     outcome: 'declined',
     fails: ({ amount, passengers }) => passengers !== undefined && amount % BigInt(passengers) !== 0n,
   },
-  { refusal: 'tap-limit', outcome: 'declined', fails: ({ amount, limits }) => amount > limits.perTap },
+  {
+    refusal: 'not-licensed',
+    outcome: 'declined',
+    fails: ({ card, outlet, licenceOf }) => card !== null && outlet !== null && !licensed(card, outlet, licenceOf),
+  },
+  { refusal: 'pay-limit', outcome: 'declined', fails: ({ amount, limits }) => amount > limits.perTap },
+  {
+    refusal: 'pin-needed',
+    outcome: 'declined',
+    fails: ({ amount, limits, pinVerified }) => amount > limits.pinAbove && !pinVerified,
+  },
 ];
 
 /**
@@ -116,7 +145,7 @@ const tagChecks: readonly Check<TagSaleFacts>[] = [
 
 /**
  * Judges an account sale. An approval still depends on its guards and on the bounds of the accounts, which the ledger
- * judges inside the post: funds, card status, pause, day and cap are known for certain only there.
+ * judges inside the post: funds, card status, pause, limits and cap are known for certain only there.
  */
 export function judgePurchase(facts: PurchaseFacts): Verdict {
   return refusalOf(checks, facts) ?? approval(facts, {});
@@ -140,9 +169,10 @@ function approval(facts: SaleFacts, by: Pick<PurchaseFigures, 'authority'>): Ver
   const { fee, shares } = quote(facts.tariffs, { kind: 'purchase', issuer, acquirer, amount, date });
   const guards: Guard[] = [
     { kind: 'card-active', card: uid },
-    { kind: 'pause', card: uid, kiosk: facts.kiosk, seconds: limits.pauseSeconds },
-    { kind: 'day', card: uid, amount, max: limits.perDay },
-    { kind: 'cap', cooperative: issuer, max: facts.netDebitCap },
+    { kind: 'pause', card: uid, kiosk: facts.kiosk, seconds: PAUSE_SECONDS },
+    ...pinGuards(uid, amount, limits, facts.pinVerified),
+    { kind: 'spend', account: memberOf(issuer, member), amount, day: limits.perDay, month: limits.perMonth },
+    { kind: 'cap', cooperative: issuer, max: facts.netDebitCap, alert: facts.capAlert },
   ];
   const figures = { issuer, member, acquirer, outlet: outlet.id, amount, fee, shares, ...by };
   const to = partsOf(outlet, amount - fee);

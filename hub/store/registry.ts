@@ -1,4 +1,4 @@
-/** The registry's port: cooperatives, members, cards, outlets, kiosks and tariffs; read from memory, written rarely. */
+/** The registry's port: cooperatives, members, cards, outlets, kiosks, tariffs, licences; read from memory. */
 import type { KioskRole } from '../../protocol/enrolment.ts';
 import type { CardUid, CooperativeId, KioskName, KioskNo, MemberId, OutletId } from '../../protocol/ids.ts';
 import type { CardStatus } from '../rules/lifecycle.ts';
@@ -6,12 +6,16 @@ import type { Payee, Takings } from '../rules/payees.ts';
 import type { Tariff } from '../rules/tariffs.ts';
 import type { CardStock } from './cardstock.ts';
 import type { Drains } from './drains.ts';
+import type { Licences } from './licences.ts';
+import type { LimitBook } from './limits.ts';
 
 export interface Cooperative {
   readonly id: CooperativeId;
   readonly name: string;
   /** Most that its positions may sum to: what it may owe the others before settlement, in rupiah. */
   readonly netDebitCap: bigint;
+  /** Basis points of the cap at which its officers are warned; CAP_ALERT where left out. */
+  readonly capAlert?: number;
 }
 
 export interface Member {
@@ -71,10 +75,11 @@ export interface Kiosk {
   readonly revoked: boolean;
 }
 
-export interface Registry extends CardStock, Drains {
+export interface Registry extends CardStock, Drains, Licences, LimitBook {
   cooperatives(): readonly Cooperative[];
   cooperative(id: CooperativeId): Cooperative | undefined;
   member(id: MemberId): Member | undefined;
+  members(): readonly Member[];
   cards(): readonly Card[];
   card(uid: CardUid): Card | undefined;
   cardByNumber(number: string): Card | undefined;

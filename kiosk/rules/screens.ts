@@ -1,5 +1,5 @@
 /** What each state of the till shows: words (Indonesian first), one of three lights, a mark and a sound. */
-import { noPinLimits } from '../../protocol/limits.ts';
+import { registered } from '../../protocol/limits.ts';
 import { spellRupiah } from '../../protocol/money.ts';
 import { type Refusal, refusals } from '../../protocol/refusals.ts';
 import { type Obstacle, obstacle, obstacles } from './moves.ts';
@@ -248,7 +248,7 @@ const worth = (id: string, en: string, amount: bigint): Words => ({
   en: `${en} ${spellRupiah(amount)}`,
 });
 
-const limit = worth('Paling banyak', 'At most', noPinLimits.perTap);
+const limit = worth('Paling banyak', 'At most', registered.pinAbove);
 
 const newSaleEnded = (amount: bigint): Words => ({
   id: `Penjualan baru ${spellRupiah(amount)} belum dibayar: ketik lagi`,

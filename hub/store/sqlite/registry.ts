@@ -1,8 +1,9 @@
 /** The registry in SQLite: everything in maps, every change on the disk before it is seen. */
 import type Database from 'better-sqlite3';
 import type { CardUid, CooperativeId, KioskName, KioskNo, MemberId, OutletId } from '../../../protocol/ids.ts';
+import { CAP_ALERT } from '../../../protocol/limits.ts';
 import { mayBecome } from '../../rules/lifecycle.ts';
-import { payeesFault, takingsOf } from '../../rules/payees.ts';
+import { type PayeeBook, payeesFault, takingsOf } from '../../rules/payees.ts';
 import { type Tariff, tariffFault } from '../../rules/tariffs.ts';
 import type { CardStock } from '../cardstock.ts';
 import type { Drains } from '../drains.ts';
@@ -10,12 +11,16 @@ import type { Card, Cooperative, Kiosk, Making, Member, Outlet, Registry } from 
 import { openCardStock } from './cardstock.ts';
 import { openDatabase } from './database.ts';
 import { openDrains } from './drains.ts';
+import { openLicences } from './licences.ts';
+import { type LoadedLimits, loadLimits, openLimits, shipProfiles } from './limits.ts';
 
 type Row<T> = { [Key in keyof T]: unknown };
 
 const sql = {
-  cooperative: `INSERT INTO cooperative (id, name, net_debit_cap) VALUES (?, ?, ?)
-    ON CONFLICT (id) DO UPDATE SET name = excluded.name, net_debit_cap = excluded.net_debit_cap`,
+  cooperative: `INSERT INTO cooperative (id, name, net_debit_cap, cap_alert) VALUES (?, ?, ?, ?)
+    ON CONFLICT (id) DO UPDATE SET name = excluded.name, net_debit_cap = excluded.net_debit_cap,
+      cap_alert = excluded.cap_alert`,
+  cooperatives: 'SELECT id, name, net_debit_cap AS netDebitCap, cap_alert AS capAlert FROM cooperative ORDER BY id',
   member: `INSERT INTO member (id, cooperative, name) VALUES (?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET cooperative = excluded.cooperative, name = excluded.name`,
   card: `INSERT INTO card
@@ -50,7 +55,7 @@ function outletOf({ open, owner, payees: text, ...row }: OutletRow): Outlet {
   return { ...outlet, ...(owner === null ? {} : { owner }), ...(payees.length === 0 ? {} : { payees }) };
 }
 
-interface Loaded {
+interface Loaded extends LoadedLimits {
   readonly cooperatives: Map<CooperativeId, Cooperative>;
   readonly members: Map<MemberId, Member>;
   readonly cards: Map<CardUid, Card>;
@@ -74,8 +79,12 @@ function load(db: Database.Database): Loaded {
       FROM tariff ORDER BY version`,
   );
   return {
+    ...loadLimits(db),
     cooperatives: by(
-      money<Cooperative>('SELECT id, name, net_debit_cap AS netDebitCap FROM cooperative ORDER BY id'),
+      money<Cooperative & { capAlert: bigint }>(sql.cooperatives).map((row) => ({
+        ...row,
+        capAlert: Number(row.capAlert),
+      })),
       (c) => c.id,
     ),
     members: by(all<Member>('SELECT id, cooperative, name FROM member'), (m) => m.id),
@@ -109,6 +118,13 @@ function insertTariff(db: Database.Database, tariff: Tariff): void {
   const { version, kind, direction = 'merchant', reach, fixed, basisPoints, min, max, shares, from } = tariff;
   const terms = [fixed, basisPoints, min, max, JSON.stringify(shares), from];
   db.prepare(sql.tariff).run(version, kind, direction, reach, ...terms);
+}
+
+function insertOutlet(db: Database.Database, row: Outlet, book: PayeeBook): void {
+  const { id, cooperative, name, open, owner = null, payees = [] } = row;
+  const fault = payeesFault(row, book);
+  if (fault !== null) throw new RangeError(`outlet ${id}: ${fault}`);
+  db.prepare(sql.outlet).run(id, cooperative, name, open ? 1 : 0, owner, JSON.stringify(payees));
 }
 
 type CardMaps = Pick<Loaded, 'cards' | 'members'>;
@@ -168,7 +184,9 @@ export function openRegistry({ path }: { readonly path: string }): Registry {
   db.pragma('foreign_keys = ON');
   // Nobody tidies up between batches here: without this the log would grow with every change of a key.
   db.pragma(`wal_autocheckpoint = ${WAL_PAGES}`);
+  shipProfiles(db);
   const loaded = load(db);
+  const { reload: reloadLicences, ...licences } = openLicences(db);
   const { cooperatives, members, outlets, kiosks, tariffs } = loaded;
   const named = new Map<KioskName, Kiosk>([...kiosks.values()].map((kiosk) => [kiosk.name, kiosk]));
   // SQLite counts the commits of other connections only.
@@ -194,19 +212,11 @@ export function openRegistry({ path }: { readonly path: string }): Registry {
     if (named.get(kiosk.name) === kiosk) named.set(kiosk.name, revoked);
   }
 
-  function putOutlet(row: Outlet): void {
-    const { id, cooperative, name, open, owner = null, payees = [] } = row;
-    const homeOf = (member: MemberId) => members.get(member)?.cooperative;
-    const fault = payeesFault(row, { homeOf, others: outlets.values() });
-    if (fault !== null) throw new RangeError(`outlet ${id}: ${fault}`);
-    db.prepare(sql.outlet).run(id, cooperative, name, open ? 1 : 0, owner, JSON.stringify(payees));
-    outlets.set(id, row);
-  }
-
   function refresh(): boolean {
     const now = othersCommits();
     if (now === seen) return false;
     const fresh: Record<string, Map<unknown, unknown>> = { ...load(db) };
+    reloadLicences();
     // Not before it was read: what one failed reading missed is read by the next.
     seen = now;
     for (const [name, rows] of Object.entries<Map<unknown, unknown>>({ ...loaded })) {
@@ -222,6 +232,7 @@ export function openRegistry({ path }: { readonly path: string }): Registry {
     cooperatives: () => [...cooperatives.values()],
     cooperative: (id) => cooperatives.get(id),
     member: (id) => members.get(id),
+    members: () => [...members.values()],
     outlet: (id) => outlets.get(id),
     takings: (cooperative, name) => takingsOf(outlets.values(), cooperative, name),
     kiosk: (name) => named.get(name),
@@ -229,19 +240,24 @@ export function openRegistry({ path }: { readonly path: string }): Registry {
     kiosks: () => [...kiosks.values()],
     tariffs: () => [...tariffs.values()],
     putCooperative: (row) => {
-      db.prepare(sql.cooperative).run(row.id, row.name, row.netDebitCap);
+      db.prepare(sql.cooperative).run(row.id, row.name, row.netDebitCap, row.capAlert ?? CAP_ALERT);
       cooperatives.set(row.id, row);
     },
     putMember: (row) => {
       db.prepare(sql.member).run(row.id, row.cooperative, row.name);
       members.set(row.id, row);
     },
-    putOutlet,
+    putOutlet: (row) => {
+      insertOutlet(db, row, { homeOf: (id) => members.get(id)?.cooperative, others: outlets.values() });
+      outlets.set(row.id, row);
+    },
     putTariff: (row) => {
       insertTariff(db, row);
       tariffs.set(row.version, row);
     },
     ...cardRows(db, loaded),
+    ...licences,
+    ...openLimits(db, loaded),
     enrol,
     revoke,
     refresh,

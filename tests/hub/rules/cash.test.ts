@@ -2,10 +2,11 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type CashFacts, judgeCash, type Staff } from '../../../hub/rules/cash.ts';
+import { DEMO_LICENCE, PLAIN_HOLDER } from '../../../hub/rules/licence.ts';
 import { entryOf, imbalance } from '../../../hub/rules/postings.ts';
 import { quote, type Tariff, tariffFault } from '../../../hub/rules/tariffs.ts';
 import { type CardUid, type CooperativeId, type MemberId, type OutletId, PLATFORM } from '../../../protocol/ids.ts';
-import { counterLimits } from '../../../protocol/limits.ts';
+import { counterLimits, registered } from '../../../protocol/limits.ts';
 
 const A = 'pasar' as CooperativeId;
 const I = 'angkot' as CooperativeId;
@@ -29,6 +30,8 @@ const tariff = (kind: 'deposit' | 'withdrawal'): Tariff => ({
   from: '2020-01-01',
 });
 
+const SITI = { cooperative: I, kind: 'member', owner: 'siti' } as const;
+
 const staff = (member: string, changes: Partial<Staff> = {}): Staff => ({
   member: member as MemberId,
   cooperative: A,
@@ -45,7 +48,11 @@ const facts = (changes: Partial<CashFacts> = {}): CashFacts => ({
   teller: staff('ani'),
   approver: null,
   tariffs: [tariff('deposit'), tariff('withdrawal')],
+  limits: registered,
   netDebitCap: (cooperative) => (cooperative === A ? 1n : 2n),
+  licenceOf: () => DEMO_LICENCE,
+  holderOf: () => PLAIN_HOLDER,
+  capAlert: (cooperative) => (cooperative === A ? 10n : 20n),
   ...changes,
 });
 
@@ -65,14 +72,21 @@ test('a withdrawal at another cooperative costs the member’s cooperative 1.500
     guards: [
       { kind: 'card-active', card: CARD },
       { kind: 'float', outlet: outlet.id, delta: -200_000n },
-      { kind: 'cap', cooperative: I, max: 2n },
+      { kind: 'spend', account: SITI, amount: 200_000n, day: registered.perDay, month: registered.perMonth },
+      { kind: 'cap', cooperative: I, max: 2n, alert: 20n },
     ],
   });
 });
 
-test('a deposit raises the float, and counts in the cap of the counter’s cooperative, which then owes', () => {
+test('a deposit raises float and income, must fit in the account, and counts in the cap of the counter’s owner', () => {
   expect(judgeCash(facts({ kind: 'deposit' }))).toMatchObject({
-    guards: [{}, { delta: 200_000n }, { kind: 'cap', cooperative: A, max: 1n }],
+    guards: [
+      {},
+      { delta: 200_000n },
+      { kind: 'income', account: SITI, amount: 200_000n, month: registered.perMonthIn },
+      { kind: 'room', account: SITI, amount: 200_000n, max: registered.maxBalance },
+      { kind: 'cap', cooperative: A, max: 1n, alert: 10n },
+    ],
   });
 });
 

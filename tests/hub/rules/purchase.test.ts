@@ -1,14 +1,16 @@
 /** An account sale is judged in a fixed order, and the first thing that is wrong is the answer. */
 import { expect, test } from 'vitest';
+import { DEMO_LICENCE, NO_LICENCE } from '../../../hub/rules/licence.ts';
 import { entryOf, type Static } from '../../../hub/rules/postings.ts';
 import { judgePurchase, type PurchaseFacts } from '../../../hub/rules/purchase.ts';
 import type { CardUid, CooperativeId, KioskNo, MemberId, OutletId } from '../../../protocol/ids.ts';
-import { noPinLimits } from '../../../protocol/limits.ts';
+import { registered } from '../../../protocol/limits.ts';
 import type { Outcome } from '../../../protocol/receipt.ts';
 import type { Refusal } from '../../../protocol/refusals.ts';
 
 const uid = '04a1b2c3d4e5f6' as CardUid;
 const card = { uid, issuer: 'angkot' as CooperativeId, member: 'siti' as MemberId, active: true };
+const account = { cooperative: card.issuer, kind: 'member', owner: card.member };
 const outlet = { id: 'lapak-12' as OutletId, cooperative: 'pasar' as CooperativeId, open: true };
 const certificate = {
   valid: true,
@@ -26,8 +28,11 @@ const sound: PurchaseFacts = {
   outlet,
   certificate,
   tariffs: [],
-  limits: noPinLimits,
+  limits: registered,
+  pinVerified: false,
   netDebitCap: 5_000_000n,
+  licenceOf: () => DEMO_LICENCE,
+  capAlert: 4_000_000n,
 };
 
 /** One thing wrong at a time, in the order of judging. */
@@ -46,7 +51,9 @@ const wrong: readonly (readonly [string, (facts: PurchaseFacts) => PurchaseFacts
   ['a kiosk without outlet', (f) => ({ ...f, outlet: null }), 'outlet-closed', 'declined'],
   ['a closed outlet', (f) => ({ ...f, outlet: f.outlet && { ...f.outlet, open: false } }), 'outlet-closed', 'declined'],
   ['a fare not the same for each', (f) => ({ ...f, passengers: 3 }), 'fare-uneven', 'declined'],
-  ['a rupiah above the limit', (f) => ({ ...f, limits: { ...f.limits, perTap: 49_999n } }), 'tap-limit', 'declined'],
+  ['a licence for home only', (f) => ({ ...f, licenceOf: () => NO_LICENCE }), 'not-licensed', 'declined'],
+  ['a rupiah above the limit', (f) => ({ ...f, limits: { ...f.limits, perTap: 49_999n } }), 'pay-limit', 'declined'],
+  ['more than goes without PIN', (f) => ({ ...f, limits: { ...f.limits, pinAbove: 1n } }), 'pin-needed', 'declined'],
 ];
 
 function certified(facts: PurchaseFacts, change: Partial<PurchaseFacts['certificate']>): PurchaseFacts {
@@ -65,7 +72,7 @@ test('of any two things wrong the earlier in the order is the answer', () => {
   }
 });
 
-test('a sound sale is approved, and the ledger is asked for status, pause, day and cap in this order', () => {
+test('a sound sale is approved, and the ledger is asked for status, pause, limits and cap in this order', () => {
   const verdict = judgePurchase(sound);
   if (!('approve' in verdict)) throw new Error(`refused: ${verdict.refuse}`);
   expect(verdict.approve.kind).toBe('purchase');
@@ -74,12 +81,29 @@ test('a sound sale is approved, and the ledger is asked for status, pause, day a
     { kind: 'card-active', card: uid },
     { kind: 'pause', card: uid, kiosk: 7, seconds: 60 },
     { kind: 'day', card: uid, amount: 50_000n, max: 1_000_000n },
-    { kind: 'cap', cooperative: 'angkot', max: 5_000_000n },
+    { kind: 'no-pin', card: uid, amount: 50_000n, max: 2_000_000n },
+    { kind: 'spend', account, amount: 50_000n, day: 10_000_000n, month: 40_000_000n },
+    { kind: 'cap', cooperative: 'angkot', max: 5_000_000n, alert: 4_000_000n },
   ]);
 });
 
+test('with the PIN a payment above the threshold is approved, and starts the sum without PIN anew', () => {
+  const limits = { ...registered, pinAbove: 49_999n };
+  const verdict = judgePurchase({ ...sound, limits, pinVerified: true });
+  if (!('approve' in verdict)) throw new Error(`refused: ${verdict.refuse}`);
+  expect(verdict.guards.map(({ kind }) => kind)).toEqual(['card-active', 'pause', 'pin', 'spend', 'cap']);
+});
+
+test('the limit per payment holds with the PIN too', () => {
+  const limits = { ...registered, perTap: 49_999n };
+  expect(judgePurchase({ ...sound, limits, pinVerified: true })).toEqual({ refuse: 'pay-limit', outcome: 'declined' });
+});
+
 test('a beacon of exactly 60 seconds and a sale of exactly the limit still pass', () => {
-  const edge = certified({ ...sound, limits: { ...noPinLimits, perTap: 50_000n } }, { beaconAgeSeconds: 60 });
+  const edge = certified(
+    { ...sound, limits: { ...registered, perTap: 50_000n, pinAbove: 50_000n } },
+    { beaconAgeSeconds: 60 },
+  );
   expect('approve' in judgePurchase(edge)).toBe(true);
   expect('approve' in judgePurchase(certified(sound, { beaconAgeSeconds: 0 }))).toBe(true);
 });
@@ -113,7 +137,7 @@ test('where a payee lives elsewhere the outlet’s cooperative comes to owe too,
     if (!('approve' in verdict)) throw new Error(verdict.refuse);
     return verdict.guards.filter(({ kind }) => kind === 'cap');
   };
-  const issuer = { kind: 'cap', cooperative: 'angkot', max: 5_000_000n };
+  const issuer = { kind: 'cap', cooperative: 'angkot', max: 5_000_000n, alert: 4_000_000n };
   expect(guarded({})).toEqual([issuer]);
   expect(guarded({ outlet: { ...outlet, payees: payees.slice(0, 1) } })).toEqual([issuer]);
   expect(guarded({ outlet: { ...outlet, payees } })).toEqual([issuer, { kind: 'cap', cooperative: 'pasar', max: 7n }]);

@@ -1,21 +1,28 @@
 /** Transfers, judged: what leaves the sender, what arrives, and what the post must guard. */
 import { expect, test } from 'vitest';
 import { accountName } from '../../../hub/rules/accounts.ts';
+import { DEMO_LICENCE, NO_LICENCE, PLAIN_HOLDER } from '../../../hub/rules/licence.ts';
 import { entryOf, imbalance, type Static } from '../../../hub/rules/postings.ts';
 import { judgeTransfer, type TransferFacts } from '../../../hub/rules/transfer.ts';
 import type { CardUid, CooperativeId, MemberId } from '../../../protocol/ids.ts';
+import { registered } from '../../../protocol/limits.ts';
 
 const uid = '04a1b2c3d4e5f6' as CardUid;
 const facts: TransferFacts = {
   date: '2026-11-24',
   amount: 100_000n,
-  card: { uid, issuer: 'pasar' as CooperativeId, member: 'siti' as MemberId, active: true },
+  card: { uid, issuer: 'pasar' as CooperativeId, member: 'siti' as MemberId, active: true, limits: registered },
   outletOpen: true,
-  receiver: { issuer: 'toko' as CooperativeId, member: 'dewi' as MemberId, active: true },
+  receiver: { issuer: 'toko' as CooperativeId, member: 'dewi' as MemberId, active: true, limits: registered },
   tariffs: [],
+  licenceOf: () => DEMO_LICENCE,
+  holderOf: () => PLAIN_HOLDER,
   netDebitCap: 5_000_000n,
-  maxBalance: null,
+  capAlert: 4_000_000n,
 };
+
+/** Off-us, but for members only. */
+const CLOSED = { ...DEMO_LICENCE, membersOnly: true };
 
 const approved = (changes: Partial<TransferFacts> = {}) => {
   const verdict = judgeTransfer({ ...facts, ...changes });
@@ -58,18 +65,18 @@ test('a fee of 1.000 is paid by the sender on top, and comes to those whom the t
   ]);
 });
 
-test('the post guards the sender’s card, the cap of the sender’s cooperative, and the receiver’s room if bounded', () => {
+test('the post guards the sender’s card, day and month, the cap of that cooperative, and the receiver’s room', () => {
+  const sender = { cooperative: 'pasar', kind: 'member', owner: 'siti' };
+  const receiver = { cooperative: 'toko', kind: 'member', owner: 'dewi' };
+  const amount = 100_000n;
   expect(approved().guards).toEqual([
     { kind: 'card-active', card: uid },
-    { kind: 'cap', cooperative: 'pasar', max: 5_000_000n },
+    { kind: 'pin', card: uid },
+    { kind: 'spend', account: sender, amount, day: 10_000_000n, month: 40_000_000n },
+    { kind: 'cap', cooperative: 'pasar', max: 5_000_000n, alert: 4_000_000n },
+    { kind: 'income', account: receiver, amount, month: 40_000_000n },
+    { kind: 'room', account: receiver, amount, max: 20_000_000n },
   ]);
-  const account = { cooperative: 'toko', kind: 'member', owner: 'dewi' };
-  expect(approved({ maxBalance: 2_000_000n }).guards.at(-1)).toEqual({
-    kind: 'room',
-    account,
-    amount: 100_000n,
-    max: 2_000_000n,
-  });
 });
 
 test.each<readonly [string, Partial<TransferFacts>]>([
@@ -79,6 +86,9 @@ test.each<readonly [string, Partial<TransferFacts>]>([
   ['receiver-unknown', { receiver: null }],
   ['receiver-unknown', { receiver: facts.receiver && { ...facts.receiver, active: false } }],
   ['transfer-self', { receiver: facts.card }],
+  ['not-licensed', { licenceOf: () => NO_LICENCE }],
+  ['members-only', { licenceOf: () => CLOSED, holderOf: () => ({ level: 'full', isPublic: true }) }],
+  ['pay-limit', { amount: 2_000_001n }],
 ])('%s is the answer to %o', (refuse, changes) => {
   expect(judgeTransfer({ ...facts, ...changes })).toEqual({ refuse, outcome: 'declined' });
 });

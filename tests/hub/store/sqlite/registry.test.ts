@@ -13,6 +13,7 @@ const cooperative: Cooperative = {
   id: 'pasar' as CooperativeId,
   name: 'Koperasi Pasar',
   netDebitCap: 9_007_199_254_740_993n,
+  capAlert: 9_000,
 };
 const member: Member = { id: 'siti' as MemberId, cooperative: cooperative.id, name: 'Siti' };
 const card: Card = {
