@@ -173,7 +173,8 @@ export class LedgerFault extends Error {
 export interface Ledger {
   /**
    * Decides requests that arrive together in one durable commit, in the order of the calls. The same key and hash get
-   * the same answer; a failed guard declines that request only. Resolves after the commit reached the disk.
+   * the same answer; a failed guard declines that request only. A step of a dispute that is refused is told, and not
+   * kept: the same key may be asked again. Resolves after the commit reached the disk.
    * @throws LedgerFault when the engine failed: nothing is known about the request then.
    */
   post(request: PostRequest): Promise<Posting>;
