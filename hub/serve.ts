@@ -13,6 +13,7 @@ import { makeCardKey } from './operations/cardkey.ts';
 import { makeCash } from './operations/cash.ts';
 import { makeHello } from './operations/hello.ts';
 import { makePurchase } from './operations/purchase.ts';
+import { makeRefund } from './operations/refund.ts';
 import { makeRelay } from './operations/relay.ts';
 import { makeReload } from './operations/reload.ts';
 import { makeResolve } from './operations/resolve.ts';
@@ -126,6 +127,7 @@ async function wire(deps: HubDeps, { config, tls, registry, ledger, vault, closi
     cardkey: makeCardKey(shared),
     hello: makeHello(shared),
     cash: makeCash(shared),
+    refund: makeRefund(shared),
     relay: makeRelay({
       service: makeService({ ...shared, random, tagAddress: tagAddress(config.names) }),
       reload: makeReload({ ...shared, random }),

@@ -7,6 +7,7 @@ import { HelloAnswer, HelloRequest } from './hello.ts';
 import type { KioskName } from './ids.ts';
 import { PurchaseRequest } from './purchase.ts';
 import { RefusalSchema, SealedReceipt } from './receipt.ts';
+import { RefundAnswer, RefundRequest } from './refund.ts';
 import { RelayAnswer, RelayRequest } from './relay.ts';
 import { ResolveAnswer, ResolveRequest } from './resolve.ts';
 import { Beacon, HubState, KioskState } from './status.ts';
@@ -24,6 +25,7 @@ export const conversations = {
   cardkey: { up: message(CardKeyRequest), dn: message(CardKeyGrant), qos: 1, since: 1 },
   hello: { up: message(HelloRequest), dn: message(HelloAnswer), qos: 1, since: 1 },
   cash: { up: message(CashRequest), dn: message(CashAnswer), qos: 1, since: 1 },
+  refund: { up: message(RefundRequest), dn: message(RefundAnswer), qos: 1, since: 1 },
   relay: { up: message(RelayRequest), dn: message(RelayAnswer), qos: 1, since: 1 },
 } as const;
 
