@@ -27,6 +27,8 @@ export const HubConfig = Type.Object(
     metricsPort: Type.Optional(Port),
     /** Port of a listener WITHOUT TLS for measurements, loopback only; a hub that holds real money must not set it. */
     benchTcpPort: Type.Optional(Port),
+    /** Days in which a disputed payment must be decided; 14 where it is left out. */
+    disputeDays: Type.Optional(Type.Integer({ minimum: 1, maximum: 365 })),
     log: Type.Enum(['debug', 'info', 'warn', 'error', 'silent']),
   },
   { additionalProperties: false },

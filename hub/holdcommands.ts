@@ -42,7 +42,7 @@ interface FundFlags extends OfficerFlags {
 const NAME_MAX = 64;
 
 /** A whole number of rupiah, digits only. */
-function amount(text: string): bigint {
+export function amount(text: string): bigint {
   if (!/^\d{1,12}$/.test(text)) throw new InvalidArgumentError('an amount is whole rupiah, digits only');
   return BigInt(text);
 }
@@ -57,7 +57,7 @@ function withdrawal(text: string): DecisionKey {
 }
 
 /** What is wrong with the names of the two, or null. Names are kept as they are given; nobody proves them here. */
-function officersFault(names: readonly string[]): string | null {
+export function officersFault(names: readonly string[]): string | null {
   const plain = names.map((name) => name.trim().toLowerCase());
   if (plain.length !== 2) return 'two officers do this: name both after --officer';
   if (plain.some((name) => name === '' || name.length > NAME_MAX || !isPrintable(name))) {
@@ -67,7 +67,7 @@ function officersFault(names: readonly string[]): string | null {
 }
 
 /** The paths of a data directory that holds a hub, or null after saying what is missing. */
-function pathsOf({ fail }: HoldCommandDeps, directory: string) {
+export function pathsOf({ fail }: HoldCommandDeps, directory: string) {
   const paths = hubPaths(directory);
   const read = readConfig(paths);
   if (!read.ok) return fail(read.error);
@@ -76,7 +76,7 @@ function pathsOf({ fail }: HoldCommandDeps, directory: string) {
 }
 
 /** Runs on the ledger of a hub that is stopped: only one may write there. */
-async function withLedger(
+export async function withLedger(
   deps: HoldCommandDeps,
   directory: string,
   run: (ledger: Ledger) => Promise<unknown>,

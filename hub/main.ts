@@ -2,9 +2,11 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { KIOSK_ROLES, type KioskRole } from '../protocol/enrolment.ts';
+import { addBookCommands } from './bookcommands.ts';
 import { addCardCommands } from './cardcommands.ts';
 import { collectAlone } from './collector.ts';
 import { hubPaths, readConfig } from './config.ts';
+import { addDisputeCommands } from './disputecommands.ts';
 import { examine, freeBytes, spellFindings } from './doctor.ts';
 import { makeLog, realEdges } from './edges.ts';
 import { writeAtomic } from './files.ts';
@@ -337,6 +339,8 @@ function program(): Command {
     .action(doctor);
   addIssueCommands(root, { say, fail });
   addHoldCommands(root, { say, fail, now: Date.now });
+  addDisputeCommands(root, { say, fail, now: Date.now });
+  addBookCommands(root, { say, fail, now: Date.now });
   return root;
 }
 

@@ -91,6 +91,22 @@ export interface OpenHold extends HoldSlip {
   readonly key: DecisionKey;
 }
 
+/** A dispute that is not decided, with the payment it is about. */
+export interface OpenDispute {
+  /** Of the payment. */
+  readonly key: DecisionKey;
+  /** Whose account the money is for. */
+  readonly member: Account;
+  /** In rupiah: what is disputed, what of it the member has in hand, what of the payment came back before. */
+  readonly disputed: bigint;
+  readonly provisional: bigint;
+  readonly refunded: bigint;
+  /** Hub time by which it must be decided, milliseconds since 1970 UTC. */
+  readonly until: number;
+  /** JSON text of the payment's Receipt. */
+  readonly receipt: string;
+}
+
 export interface Alarm {
   readonly at: number;
   /** A short fixed name, for example `body-differs`, `slot-taken`, `topic-foreign`. */
@@ -206,6 +222,8 @@ export interface Ledger {
   openHold(key: DecisionKey): Promise<string | null>;
   /** Every open hold, the oldest first. */
   holds(): Promise<readonly OpenHold[]>;
+  /** Every open dispute, the one due first first. */
+  disputes(): Promise<readonly OpenDispute[]>;
   /** What is left of a counter's float, in rupiah. */
   float(outlet: OutletId): Promise<bigint>;
   putCard(card: LedgerCard): Promise<void>;

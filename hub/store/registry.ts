@@ -4,6 +4,7 @@ import type { CardUid, CooperativeId, KioskName, KioskNo, MemberId, OutletId } f
 import type { CardStatus } from '../rules/lifecycle.ts';
 import type { Tariff } from '../rules/tariffs.ts';
 import type { CardStock } from './cardstock.ts';
+import type { DisputeNotes } from './disputenotes.ts';
 import type { Drains } from './drains.ts';
 
 export interface Cooperative {
@@ -66,7 +67,7 @@ export interface Kiosk {
   readonly revoked: boolean;
 }
 
-export interface Registry extends CardStock, Drains {
+export interface Registry extends CardStock, DisputeNotes, Drains {
   cooperatives(): readonly Cooperative[];
   cooperative(id: CooperativeId): Cooperative | undefined;
   member(id: MemberId): Member | undefined;

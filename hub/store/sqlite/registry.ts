@@ -8,6 +8,7 @@ import type { Drains } from '../drains.ts';
 import type { Card, Cooperative, Kiosk, Making, Member, Outlet, Registry } from '../registry.ts';
 import { openCardStock } from './cardstock.ts';
 import { openDatabase } from './database.ts';
+import { openDisputeNotes } from './disputenotes.ts';
 import { openDrains } from './drains.ts';
 
 type Row<T> = { [Key in keyof T]: unknown };
@@ -225,6 +226,7 @@ export function openRegistry({ path }: { readonly path: string }): Registry {
       tariffs.set(row.version, row);
     },
     ...cardRows(db, loaded),
+    ...openDisputeNotes(db),
     enrol,
     revoke,
     refresh,
