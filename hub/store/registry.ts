@@ -5,6 +5,7 @@ import type { Tariff } from '../../protocol/tariffs.ts';
 import type { CardStatus } from '../rules/lifecycle.ts';
 import type { Payee, Takings } from '../rules/payees.ts';
 import type { CardStock } from './cardstock.ts';
+import type { DisputeNotes } from './disputenotes.ts';
 import type { Drains } from './drains.ts';
 import type { Licences } from './licences.ts';
 import type { LimitBook } from './limits.ts';
@@ -78,7 +79,7 @@ export interface Kiosk {
   readonly revoked: boolean;
 }
 
-export interface Registry extends CardStock, Drains, Licences, LimitBook, TariffBooks {
+export interface Registry extends CardStock, DisputeNotes, Drains, Licences, LimitBook, TariffBooks {
   cooperatives(): readonly Cooperative[];
   cooperative(id: CooperativeId): Cooperative | undefined;
   member(id: MemberId): Member | undefined;

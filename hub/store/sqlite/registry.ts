@@ -10,6 +10,7 @@ import type { Drains } from '../drains.ts';
 import type { Card, Cooperative, Kiosk, Making, Member, Outlet, Registry } from '../registry.ts';
 import { openCardStock } from './cardstock.ts';
 import { openDatabase } from './database.ts';
+import { openDisputeNotes } from './disputenotes.ts';
 import { openDrains } from './drains.ts';
 import { openLicences } from './licences.ts';
 import { type LoadedLimits, loadLimits, openLimits, shipProfiles } from './limits.ts';
@@ -235,6 +236,7 @@ export function openRegistry({ path }: { readonly path: string }): Registry {
     ...cardRows(db, loaded),
     ...licences,
     ...openLimits(db, loaded),
+    ...openDisputeNotes(db),
     enrol,
     revoke,
     refresh,
