@@ -7,7 +7,8 @@ import type { OutletId } from '../protocol/ids.ts';
 import { spellRupiah } from '../protocol/money.ts';
 import type { Receipt } from '../protocol/receipt.ts';
 import { hubPaths, readConfig } from './config.ts';
-import { isPrintable, quoted } from './printable.ts';
+import { officersFault } from './officers.ts';
+import { quoted } from './printable.ts';
 import { CASH_ORIGIN, type DecisionKey, type HoldAnswer, type Ledger, type Standing } from './store/ledger.ts';
 import { holdAlone } from './store/sqlite/alone.ts';
 import { readHolds, slipOf } from './store/sqlite/holds.ts';
@@ -40,7 +41,6 @@ interface FundFlags extends OfficerFlags {
   readonly again?: boolean;
 }
 
-const NAME_MAX = 64;
 /** How long the same cash for the same drawer is taken for one funding that was asked for twice. */
 const REPEAT_MS = 12 * 3_600_000;
 
@@ -57,16 +57,6 @@ function withdrawal(text: string): DecisionKey {
   const fits = (value: number) => value >= 1 && value < 2 ** 24;
   if (!fits(no) || !fits(count)) throw new InvalidArgumentError('name it as holds list does: KIOSK/SEQ');
   return { origin: CASH_ORIGIN + no, seq: count };
-}
-
-/** What is wrong with the names of the two, or null. Names are kept as they are given; nobody proves them here. */
-export function officersFault(names: readonly string[]): string | null {
-  const plain = names.map((name) => name.trim().toLowerCase());
-  if (plain.length !== 2) return 'two officers do this: name both after --officer';
-  if (plain.some((name) => name === '' || name.length > NAME_MAX || !isPrintable(name))) {
-    return `an officer's name has 1 to ${NAME_MAX} letters that can be printed`;
-  }
-  return plain[0] === plain[1] ? 'the two officers must be two people' : null;
 }
 
 /** The paths of a data directory that holds a hub, or null after saying what is missing. */

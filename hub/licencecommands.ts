@@ -5,7 +5,7 @@ import type { CooperativeId, MemberId } from '../protocol/ids.ts';
 import { PLATFORM } from '../protocol/ids.ts';
 import { spellRupiah, toWire } from '../protocol/money.ts';
 import { hubPaths, readConfig } from './config.ts';
-import { officersFault } from './holdcommands.ts';
+import { officersFault } from './officers.ts';
 import { printable, quoted } from './printable.ts';
 import { DUE_DILIGENCE, type DueDiligence, type Holder, type HubMode, isBelow, type Licence } from './rules/licence.ts';
 import type { LicenceChange } from './store/licences.ts';

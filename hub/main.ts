@@ -21,6 +21,7 @@ import { readSecret } from './secret.ts';
 import { DEMO_NOTICE, SOFTWARE, startHub } from './serve.ts';
 import { signRequest } from './sign.ts';
 import { openRegistry } from './store/sqlite/registry.ts';
+import { addTariffCommands } from './tariffcommands.ts';
 import { openVault } from './vault.ts';
 import { ROTATED } from './vaultgrowth.ts';
 import { findingAsJson, spellFinding, verifyClaimFile } from './verifyclaim.ts';
@@ -355,6 +356,7 @@ function program(): Command {
     .action(doctor);
   addIssueCommands(root, { say, fail });
   addHoldCommands(root, { say, fail, now: Date.now });
+  addTariffCommands(root, { say, fail, now: Date.now });
   addLicenceCommands(root, { say, fail, now: Date.now });
   addReportCommands(root, { say, fail, now: Date.now });
   addLimitCommands(root, { say, fail, now: Date.now });

@@ -1,13 +1,13 @@
 /** `simpul-hub report float | cash | retention`: what cooperatives must be able to show; changes nothing. */
 import { existsSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { businessDate } from '../protocol/dates.ts';
 import { type CooperativeId, PLATFORM } from '../protocol/ids.ts';
 import { spellRupiah, toWire } from '../protocol/money.ts';
 import { hubPaths, readConfig } from './config.ts';
 import { writeCsvRecord } from './csv.ts';
 import { printable } from './printable.ts';
 import { type CashLine, cashLines } from './rules/cashreport.ts';
-import { businessDate } from './rules/dates.ts';
 import { type FloatReport, floatOf } from './rules/float.ts';
 import { type Aged, type Cutoff, openReports, type Reports } from './store/sqlite/reports.ts';
 

@@ -19,6 +19,7 @@ import { makeReload } from './operations/reload.ts';
 import { makeResolve } from './operations/resolve.ts';
 import { makeService } from './operations/service.ts';
 import { makeTagSale } from './operations/tagsale.ts';
+import { makeTariffs } from './operations/tariffs.ts';
 import { makeTransfer } from './operations/transfer.ts';
 import { openTransit } from './operations/transit.ts';
 import type { Ledger } from './store/ledger.ts';
@@ -27,6 +28,7 @@ import { holdAlone } from './store/sqlite/alone.ts';
 import { openRegistry } from './store/sqlite/registry.ts';
 import { startSweeper } from './sweeper.ts';
 import { tagAddress } from './tagaddress.ts';
+import { renewTariffBook } from './tariffbook.ts';
 import { tellCards } from './tellcards.ts';
 import { openVault, type Vault } from './vault.ts';
 
@@ -125,6 +127,8 @@ async function wire(deps: HubDeps, { config, tls, registry, ledger, vault, closi
   const metrics = makeMetrics();
   const alarms = makeAlarms({ now, write: (alarm) => ledger.alarm(alarm), metrics, log });
   const { random } = deps;
+  const renew = () => renewTariffBook({ vault, registry, now, log });
+  renew();
   const transit = await openTransit(ledger);
   const shared = { vault, registry, ledger, transit, alarms, now };
   const operations: Operations = {
@@ -133,6 +137,7 @@ async function wire(deps: HubDeps, { config, tls, registry, ledger, vault, closi
     cardkey: makeCardKey(shared),
     hello: makeHello(shared),
     cash: makeCash(shared),
+    tariffs: makeTariffs(shared),
     payout: makePayout(shared),
     transfer: makeTransfer(shared),
     relay: makeRelay({
@@ -148,9 +153,12 @@ async function wire(deps: HubDeps, { config, tls, registry, ledger, vault, closi
     { host, port, tls, benchTcpPort },
   );
   closing.unshift(() => broker.close());
-  const goodbye = startBeacon({ ...deps, vault, retain: broker.retain }, SOFTWARE);
+  const goodbye = startBeacon(
+    { ...deps, vault, retain: broker.retain, tariffs: () => registry.newestTariffBook()?.book },
+    SOFTWARE,
+  );
   closing.unshift(() => Promise.race([goodbye(), new Promise<void>((resolve) => deps.later(resolve, GOODBYE_MS))]));
-  closing.unshift(watchRegistry(deps, { registry, ledger, broker }));
+  closing.unshift(watchRegistry(deps, { registry, ledger, broker, renew }));
   closing.unshift(startSweeper(deps, ledger));
   const page = config.metricsPort === undefined ? undefined : await serveMetrics(metrics, config.metricsPort);
   closing.unshift(() => page?.close());
@@ -186,16 +194,19 @@ interface Watched {
   readonly registry: Registry;
   readonly ledger: Ledger;
   readonly broker: Broker;
+  /** Signs a new book if there are new tariffs. */
+  readonly renew: () => void;
 }
 
 /** Takes up enrolments, revocations and cards that `simpul-hub sign` and others wrote; returns how to stop. */
-function watchRegistry(deps: HubDeps, { registry, ledger, broker }: Watched): () => void {
+function watchRegistry(deps: HubDeps, { registry, ledger, broker, renew }: Watched): () => void {
   let callOff = () => {};
   const failed = (error: unknown) => deps.log.error({ err: error }, 'the registry could not be read again');
   const look = () => {
     try {
       if (registry.refresh()) {
         dropEnded(registry, broker);
+        renew();
         tellCards(registry, ledger).catch(failed);
       }
     } catch (error) {

@@ -11,9 +11,11 @@ import {
   PLATFORM,
 } from '../protocol/ids.ts';
 import { Rupiah } from '../protocol/money.ts';
+import { BILLER, DEFAULT_CLASS, OutletClassSchema } from '../protocol/tariffs.ts';
 import { PAYEES_MAX, type Payee, payeesFault, WEIGHT_MAX } from './rules/payees.ts';
 import { HUB_ORIGIN, type Ledger } from './store/ledger.ts';
 import type { Outlet, Registry } from './store/registry.ts';
+import { TariffTerms, termsOf } from './tariffterms.ts';
 import { tellCards } from './tellcards.ts';
 import { CooperativeLicence, Level, licenceFaults, TownLicence } from './townlicence.ts';
 
@@ -70,37 +72,14 @@ export const Town = Type.Object(
           id: OutletIdSchema,
           cooperative: CooperativeIdSchema,
           name: Name,
+          class: Type.Optional(OutletClassSchema),
           owner: Type.Optional(MemberIdSchema),
           payees: Type.Optional(Type.Array(PayeeSchema, { minItems: 1, maxItems: PAYEES_MAX })),
         },
         exact,
       ),
     ),
-    tariffs: Type.Array(
-      Type.Object(
-        {
-          version: Type.Integer({ minimum: 1 }),
-          kind: Type.Union([Type.Literal('purchase'), Type.Literal('deposit'), Type.Literal('withdrawal')]),
-          direction: Type.Optional(Type.Union([Type.Literal('merchant'), Type.Literal('issuer')])),
-          reach: Type.Union([Type.Literal('on-us'), Type.Literal('off-us')]),
-          fixed: Amount,
-          basisPoints: Type.Integer({ minimum: 0, maximum: 10_000 }),
-          min: Amount,
-          max: Amount,
-          shares: Type.Array(
-            Type.Object(
-              {
-                to: Type.Union([Type.Literal('issuer'), Type.Literal('acquirer'), Type.Literal('platform')]),
-                weight: Type.Integer({ minimum: 0, maximum: 1000 }),
-              },
-              exact,
-            ),
-          ),
-          from: Type.String({ pattern: '^\\d{4}-\\d{2}-\\d{2}$' }),
-        },
-        exact,
-      ),
-    ),
+    tariffs: Type.Array(Type.Object({ version: Type.Integer({ minimum: 1 }), ...TariffTerms }, exact)),
   },
   exact,
 );
@@ -110,7 +89,8 @@ const check = Compile(Town);
 export type ReadTown = { readonly ok: true; readonly town: Town } | { readonly ok: false; readonly error: string };
 
 /** An outlet of the town as the registry is to hold it. */
-function outletOf({ id, cooperative, name, owner, payees }: Town['outlets'][number], home: Home): Outlet {
+function outletOf(outlet: Town['outlets'][number], home: Home): Outlet {
+  const { id, cooperative, name, class: kind = DEFAULT_CLASS, owner, payees } = outlet;
   const named = payees?.map((payee): Payee => {
     if (payee.to !== 'member') return payee as Payee;
     const member = payee.member as MemberId;
@@ -120,6 +100,7 @@ function outletOf({ id, cooperative, name, owner, payees }: Town['outlets'][numb
     id: id as OutletId,
     cooperative: cooperative as CooperativeId,
     name,
+    class: kind,
     open: true,
     ...(owner === undefined ? {} : { owner: owner as MemberId }),
     ...(named === undefined ? {} : { payees: named }),
@@ -145,7 +126,9 @@ function loose(town: Town): string[] {
   const twice = (what: string, keys: readonly string[]) =>
     keys.filter((key, at) => keys.indexOf(key) !== at).map((key) => `${what} ${key} appears twice`);
   return [
-    ...(cooperatives.has(PLATFORM) ? [`cooperative ${PLATFORM} is the hub's own name`] : []),
+    ...[PLATFORM, BILLER]
+      .filter((name) => cooperatives.has(name))
+      .map((name) => `cooperative ${name} has a name that the hub's own tables use`),
     ...[...town.members, ...town.outlets]
       .filter(({ cooperative }) => !cooperatives.has(cooperative))
       .map(({ id, cooperative }) => `${id} names the unknown cooperative ${cooperative}`),
@@ -210,10 +193,7 @@ export async function settle(town: Town, registry: Registry, ledger: Ledger, now
     registry.putMember({ id: id as MemberId, cooperative: cooperative as CooperativeId, name });
   }
   for (const outlet of town.outlets) registry.putOutlet(outletOf(outlet, home));
-  for (const tariff of town.tariffs) {
-    const { fixed, min, max } = tariff;
-    registry.putTariff({ ...tariff, fixed: BigInt(fixed), min: BigInt(min), max: BigInt(max) });
-  }
+  for (const tariff of town.tariffs) registry.putTariff({ version: tariff.version, ...termsOf(tariff) });
   for (const { uid, number, member } of town.cards) {
     const issuer = home.get(member);
     if (issuer === undefined) throw new Error(`member ${member} was checked and is missing`);

@@ -230,6 +230,27 @@ export const refusals = {
     'An alarm was raised: keep the card and call the hub operator.',
     'never',
   ),
+  'tariff-differs': row(
+    130,
+    'Biaya berbeda dari yang ditunjukkan',
+    'Another fee was shown than applies',
+    'Nobody was charged. Start again: the kiosk fetches the tariffs in force when it connects.',
+    'new-sale',
+  ),
+  'tariffs-unknown': row(
+    131,
+    'Daftar biaya ini tidak dikenal pusat',
+    'The hub never made these tariffs',
+    'An alarm was raised: hub and kiosk are not of one town, or the hub was restored. Call the hub operator.',
+    'never',
+  ),
+  'tariffs-gone-back': row(
+    132,
+    'Daftar biaya kiosk ini mundur',
+    'The tariffs of this kiosk went back',
+    'An alarm was raised: the kiosk was restored from a copy. Enrol it anew.',
+    'never',
+  ),
   'not-licensed': row(
     135,
     'Koperasi belum berizin untuk ini',

@@ -1,12 +1,12 @@
 /** Cash: deposits, and withdrawals in three steps, at counters; see the messages for what a kiosk claims in them. */
 import type { CashRequest, HoldSlip } from '../../protocol/cash.ts';
+import { businessDate } from '../../protocol/dates.ts';
 import type { CardUid, CooperativeId } from '../../protocol/ids.ts';
 import { counterLimits, registered } from '../../protocol/limits.ts';
 import { rupiah } from '../../protocol/money.ts';
 import type { Alarms } from '../alarms.ts';
 import type { Operation, Reply } from '../mqtt/router.ts';
 import { judgeCash, type Staff } from '../rules/cash.ts';
-import { businessDate } from '../rules/dates.ts';
 import type { Takings } from '../rules/payees.ts';
 import { CASH_ORIGIN, type DecisionKey, type HoldAnswer, type Ledger, type PostRequest } from '../store/ledger.ts';
 import type { Kiosk, Registry } from '../store/registry.ts';

@@ -1,14 +1,16 @@
 /** Purchase: gathers the facts of an account sale, has them judged, writes the decision, answers the receipt. */
+
+import { businessDate } from '../../protocol/dates.ts';
 import type { CardUid, CooperativeId, OutletId } from '../../protocol/ids.ts';
 import { CAP_ALERT, KEYPAD_ROLES, registered } from '../../protocol/limits.ts';
 import { rupiah } from '../../protocol/money.ts';
 import type { PurchaseRequest } from '../../protocol/purchase.ts';
 import type { Operation, Reply, Request } from '../mqtt/router.ts';
-import { businessDate } from '../rules/dates.ts';
 import { alertOf } from '../rules/limits.ts';
 import { judgePurchase } from '../rules/purchase.ts';
 import type { Posting, PostRequest } from '../store/ledger.ts';
-import type { Card, Kiosk, Registry } from '../store/registry.ts';
+import type { Card, Kiosk, Outlet, Registry } from '../store/registry.ts';
+import type { Shown } from '../store/tariffbooks.ts';
 import type { Vault } from '../vault.ts';
 import { NOTHING, verifyClaim } from './certificate.ts';
 import type { DrainsDeps } from './drains.ts';
@@ -36,6 +38,22 @@ interface Draft {
   readonly healed: Promise<unknown> | null;
 }
 
+/** The outlet as the kiosk knew it: its class makes the price too. */
+export function classed(outlet: Outlet, shown: Shown | null): Outlet {
+  return shown === null || shown.class === outlet.class ? outlet : { ...outlet, class: shown.class };
+}
+
+/** The member may have seen another fee than is charged: what the kiosk acknowledged counts, not what it names. */
+function tellOther(
+  { alarms }: PurchaseDeps,
+  kiosk: Kiosk,
+  { seq, tariff }: PurchaseRequest,
+  shown: Shown | null,
+): void {
+  const priced = shown === null ? 'what is in force' : `book ${shown.book}, which it acknowledged`;
+  alarms.raise('tariff-other', kiosk.name, `${kiosk.no}/${seq} named tariff book ${tariff}; priced by ${priced}`);
+}
+
 /** Builds the post of a request: everything known outside the ledger's commit. */
 function draft(deps: PurchaseDeps, request: Request<'purchase'>): Draft {
   const { registry, vault } = deps;
@@ -47,18 +65,21 @@ function draft(deps: PurchaseDeps, request: Request<'purchase'>): Draft {
   const verified = card === undefined ? NOTHING : verifyClaim(vault, card, { kiosk, seq: body.seq }, body.claim, at);
   const healed = card === undefined ? null : heal(deps, kiosk, card, body.claim, verified, at);
   const amount = rupiah(body.amount);
+  const shown = registry.shownTariffs(kiosk.no, body.seq);
+  if (body.tariff !== undefined && body.tariff !== shown?.book) tellOther(deps, kiosk, body, shown);
   const verdict = judgePurchase({
     date: businessDate(at),
     amount,
     passengers: body.passengers,
+    price: body.price === undefined ? undefined : rupiah(body.price),
     kiosk: kiosk.no,
     card:
       card === undefined
         ? null
         : { uid: card.uid, issuer: card.issuer, member: card.member, active: card.status === 'active' },
-    outlet: outlet ?? null,
+    outlet: outlet === undefined ? null : classed(outlet, shown),
     certificate: verified.facts,
-    tariffs: registry.tariffs(),
+    tariffs: shown?.tariffs ?? registry.tariffs(),
     licenceOf: registry.licence,
     // Whatever they say: an unknown card is refused before.
     limits: card === undefined ? registered : registry.limitsOf(card.member),

@@ -1,9 +1,10 @@
 /** Transfer: from one member's account to another's; see the messages for what a kiosk claims in them. */
+
+import { businessDate } from '../../protocol/dates.ts';
 import type { CardUid } from '../../protocol/ids.ts';
 import { rupiah } from '../../protocol/money.ts';
 import type { TransferRequest } from '../../protocol/transfer.ts';
 import type { Operation } from '../mqtt/router.ts';
-import { businessDate } from '../rules/dates.ts';
 import { judgeTransfer } from '../rules/transfer.ts';
 import { type PostRequest, TRANSFER_ORIGIN } from '../store/ledger.ts';
 import type { Card, Kiosk } from '../store/registry.ts';
@@ -27,7 +28,7 @@ function draft(deps: OneStepDeps, kiosk: Kiosk, hash: string, body: Asked): Post
     date: businessDate(at),
     amount,
     card: party(deps, card),
-    outletOpen: outlet?.open === true,
+    outlet: outlet ?? null,
     receiver: party(deps, receiver),
     tariffs: registry.tariffs(),
     licenceOf: registry.licence,

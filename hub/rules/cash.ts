@@ -2,13 +2,13 @@
 import type { CardUid, CooperativeId, MemberId, OutletId } from '../../protocol/ids.ts';
 import { counterLimits, type LimitProfile } from '../../protocol/limits.ts';
 import type { Refusal } from '../../protocol/refusals.ts';
+import { quote, type Tariff } from '../../protocol/tariffs.ts';
 import { type Account, memberOf } from './accounts.ts';
 import type { CashKind, Guard, Verdict } from './entries.ts';
 import { type Holder, isLicensed, type LicenceOf, mayHold } from './licence.ts';
 import { incomeGuards } from './limits.ts';
 import { debtFree, type Takings } from './payees.ts';
 import { takingsRefusal } from './payout.ts';
-import { quote, type Tariff } from './tariffs.ts';
 
 /** Someone of the staff, by the card laid down. */
 export interface Staff {
@@ -29,7 +29,12 @@ export interface CashFacts {
     readonly member: MemberId;
     readonly active: boolean;
   } | null;
-  readonly outlet: { readonly id: OutletId; readonly cooperative: CooperativeId; readonly open: boolean } | null;
+  readonly outlet: {
+    readonly id: OutletId;
+    readonly cooperative: CooperativeId;
+    readonly class: string;
+    readonly open: boolean;
+  } | null;
   readonly teller: Staff | null;
   /** The second person; null where nobody was asked, or an unknown card was laid down. */
   readonly approver: Staff | null;
@@ -96,7 +101,7 @@ export function judgeCash(facts: CashFacts): Verdict {
   const { member, uid } = card;
   const issuer = payingAt(card, takings);
   const acquirer = outlet.cooperative;
-  const { fee, shares } = quote(facts.tariffs, { kind, issuer, acquirer, amount, date });
+  const { fee, shares } = quote(facts.tariffs, { kind, issuer, acquirer, class: outlet.class, amount, date });
   const [owing, delta] = kind === 'deposit' ? [acquirer, amount] : [issuer, -amount];
   const guards: Guard[] = [
     { kind: 'card-active', card: uid },

@@ -2,6 +2,7 @@
 import type { CardUid, CooperativeId, MemberId, OutletId } from '../../protocol/ids.ts';
 import type { Outcome } from '../../protocol/receipt.ts';
 import type { Refusal } from '../../protocol/refusals.ts';
+import type { FeeShare } from '../../protocol/tariffs.ts';
 import type { Account } from './accounts.ts';
 
 /** One line of an entry. Positive amounts are credits, negative ones debits, in rupiah. */
@@ -53,10 +54,7 @@ export type ReturnKind = 'refund' | 'dispute' | 'dispute-won' | 'dispute-lost' |
 /** Within one cooperative's own books, by two officers: money set aside or prepaid, and corrections. */
 export type OwnKind = 'provision' | 'adjustment';
 
-export interface FeeShare {
-  readonly to: CooperativeId;
-  readonly amount: bigint;
-}
+export type { FeeShare };
 
 export interface Entry {
   readonly kind: EntryKind;

@@ -1,8 +1,8 @@
 /** Payees: who earns what an outlet takes, in parts by weight (TRUTH section 11, its end). */
 import type { CooperativeId, MemberId, OutletId } from '../../protocol/ids.ts';
+import { splitByWeight } from '../../protocol/tariffs.ts';
 import { type Account, accountName, incomeOf, memberOf, payoutOf, receivableOf } from './accounts.ts';
 import type { Guard, Instruction, Part } from './entries.ts';
-import { splitByWeight } from './tariffs.ts';
 
 /** Most payees of an outlet. */
 export const PAYEES_MAX = 6;
@@ -100,7 +100,7 @@ function nameFault(outlet: Earner, other: Earner): string | null {
   return taken ? `the outlet ${other.id} has takings of this name` : null;
 }
 
-/** Says what is wrong with the owner and payees of an outlet, in words for the officer who typed them; null if nothing. */
+/** Says what is wrong with the owner and payees of an outlet, in words for the officer who typed them, or null. */
 export function payeesFault(outlet: Earner, book: PayeeBook): string | null {
   const { owner, payees = [] } = outlet;
   if (owner !== undefined && book.homeOf(owner) === undefined) return `its owner ${owner} is not known`;

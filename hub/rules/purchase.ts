@@ -3,12 +3,12 @@ import type { CardUid, CooperativeId, KioskNo, MemberId } from '../../protocol/i
 import { FRESH_SECONDS, type LimitProfile, PAUSE_SECONDS } from '../../protocol/limits.ts';
 import type { Outcome } from '../../protocol/receipt.ts';
 import type { Refusal } from '../../protocol/refusals.ts';
+import { quoteTotal, type Tariff } from '../../protocol/tariffs.ts';
 import { memberOf } from './accounts.ts';
 import type { Guard, PurchaseFigures, Verdict } from './entries.ts';
 import { isLicensed, type LicenceOf } from './licence.ts';
 import { pinGuards } from './limits.ts';
 import { type Earner, homesElsewhere, partsOf } from './payees.ts';
-import { quote, type Tariff } from './tariffs.ts';
 
 /** What the operation found out about the certificate; each part is true only if it was checked and held. */
 export interface CertificateFacts {
@@ -39,6 +39,8 @@ export interface PurchaseFacts {
   readonly amount: bigint;
   /** How many ride for it, each for the same fare; left out: one. */
   readonly passengers?: number | undefined;
+  /** What the outlet asked, if the kiosk says so, in rupiah. */
+  readonly price?: bigint | undefined;
   /** The kiosk of the session. */
   readonly kiosk: KioskNo;
   readonly card: {
@@ -47,7 +49,7 @@ export interface PurchaseFacts {
     readonly member: MemberId;
     readonly active: boolean;
   } | null;
-  readonly outlet: (Earner & { readonly open: boolean }) | null;
+  readonly outlet: (Earner & { readonly class: string; readonly open: boolean }) | null;
   readonly certificate: CertificateFacts;
   readonly tariffs: readonly Tariff[];
   /** The member's. */
@@ -101,11 +103,6 @@ function licensed(card: { readonly issuer: CooperativeId }, outlet: Earner, lice
 const mayPay: readonly Check<SaleFacts>[] = [
   { refusal: 'card-blocked', outcome: 'declined', fails: ({ card }) => card?.active !== true },
   { refusal: 'outlet-closed', outcome: 'declined', fails: ({ outlet }) => outlet?.open !== true },
-  {
-    refusal: 'fare-uneven',
-    outcome: 'declined',
-    fails: ({ amount, passengers }) => passengers !== undefined && amount % BigInt(passengers) !== 0n,
-  },
   {
     refusal: 'not-licensed',
     outcome: 'declined',
@@ -166,7 +163,13 @@ function approval(facts: SaleFacts, by: Pick<PurchaseFigures, 'authority'>): Ver
   if (card === null || outlet === null) throw new Error('the checks let an unknown card or outlet through');
   const { issuer, member, uid } = card;
   const acquirer = outlet.cooperative;
-  const { fee, shares } = quote(facts.tariffs, { kind: 'purchase', issuer, acquirer, amount, date });
+  const priced = { kind: 'purchase', issuer, acquirer, class: outlet.class, amount, date } as const;
+  const quote = quoteTotal(facts.tariffs, priced, facts.price);
+  // Charged by another tariff than the member was shown, the outlet would be paid another price than it asked.
+  if (quote === null) return { refuse: 'tariff-differs', outcome: 'declined' };
+  const { fee, shares } = quote;
+  const price = quote.direction === 'member' ? amount - fee : amount;
+  if (price % BigInt(facts.passengers ?? 1) !== 0n) return { refuse: 'fare-uneven', outcome: 'declined' };
   const guards: Guard[] = [
     { kind: 'card-active', card: uid },
     { kind: 'pause', card: uid, kiosk: facts.kiosk, seconds: PAUSE_SECONDS },

@@ -1,9 +1,9 @@
 /** Purse sale: what a purse's certificate proves that it paid is booked, whatever else holds (TRUTH section 7). */
 import type { CardUid, CooperativeId } from '../../protocol/ids.ts';
+import { quoteTotal, type Tariff } from '../../protocol/tariffs.ts';
 import { payoutOf, purseOf } from './accounts.ts';
 import type { Verdict } from './entries.ts';
 import { type Earner, partsOf } from './payees.ts';
-import { quote, type Tariff } from './tariffs.ts';
 
 /** A payment from a purse under a certificate that was verified, with a sound list of commands. */
 export interface PurseSaleFacts {
@@ -13,7 +13,7 @@ export interface PurseSaleFacts {
   readonly amount: bigint;
   readonly card: { readonly uid: CardUid; readonly issuer: CooperativeId };
   /** Of the kiosk that took it, open or not. */
-  readonly outlet: Earner;
+  readonly outlet: Earner & { readonly class: string };
   readonly tariffs: readonly Tariff[];
 }
 
@@ -24,7 +24,9 @@ export interface PurseSaleFacts {
 export function judgePurseSale({ date, amount, card, outlet, tariffs }: PurseSaleFacts): Verdict {
   const { uid, issuer } = card;
   const { id, cooperative: acquirer } = outlet;
-  const { fee, shares } = quote(tariffs, { kind: 'purse-sale', issuer, acquirer, amount, date });
+  const priced = { kind: 'purse-sale', issuer, acquirer, class: outlet.class, amount, date } as const;
+  // No price has this total by this tariff: what the card paid is the outlet's all the same.
+  const { fee, shares } = quoteTotal(tariffs, priced) ?? { fee: 0n, shares: [] };
   const from = [{ account: purseOf(issuer, uid), amount }];
   const to = partsOf(outlet, amount - fee) ?? [{ account: payoutOf(acquirer, id), amount: amount - fee }];
   const figures = { issuer, acquirer, from, to, amount, fee, shares, authority: 'card-certificate' as const };

@@ -136,4 +136,7 @@ export const refusalNexts = {
   'hold-unknown': 'call',
   'hold-unreleased': 'call',
   'hold-released': 'call',
+  'tariff-differs': 'call',
+  'tariffs-unknown': 'call',
+  'tariffs-gone-back': 'call',
 } as const satisfies Record<Refusal, Next>;

@@ -2,9 +2,11 @@
 import { registered } from '../../protocol/limits.ts';
 import { CARD_AMOUNT_MAX } from '../../protocol/money.ts';
 import { close, obstacle, stay, stop, to } from './moves.ts';
+import { priceOf, whose } from './prices.ts';
 import type { PanelKey, Phase, Step, Till } from './sale.ts';
 
 const DIGITS_MAX = 9;
+const larger = (one: bigint, other: bigint): bigint => (one > other ? one : other);
 const IDLE: Phase = { name: 'idle', note: null };
 
 /** @param at the kiosk's monotonic clock, milliseconds */
@@ -63,7 +65,8 @@ function typing(till: Till, phase: Phase & { name: 'typing' }, key: PanelKey): S
   const amount = BigInt(digits);
   // The hub applies the same limit (protocol/limits.ts), or a lower one that no kiosk knows; said here, nobody need tap
   // for nothing. Above it a PIN is needed, which is not asked for here.
-  if (amount > registered.pinAbove) return to(till, { name: 'typing', digits, note: 'tap-limit' });
+  const most = [amount, ...whose.map((one) => priceOf(till, one, amount)?.total ?? amount)].reduce(larger);
+  if (most > registered.pinAbove) return to(till, { name: 'typing', digits, note: 'tap-limit' });
   return to(till, { name: 'confirm', amount, note: null });
 }
 

@@ -1,9 +1,10 @@
 /** Judging inside a batch: one request after another against what the batch has already changed. */
+
+import { businessDate } from '../../../protocol/dates.ts';
 import type { CardUid } from '../../../protocol/ids.ts';
 import type { Outcome } from '../../../protocol/receipt.ts';
 import type { Refusal } from '../../../protocol/refusals.ts';
 import type { AccountKind } from '../../rules/accounts.ts';
-import { businessDate } from '../../rules/dates.ts';
 import type { Entry, Guard, Leg, ReceiptFacts } from '../../rules/entries.ts';
 import { imbalance } from '../../rules/postings.ts';
 import { receiptOf } from '../../rules/receipt.ts';

@@ -1,8 +1,8 @@
 /** Judging holds inside a batch: held, released, posted or void, against what the batch has changed so far. */
 
+import { businessDate } from '../../../protocol/dates.ts';
 import type { Outcome } from '../../../protocol/receipt.ts';
 import type { Refusal } from '../../../protocol/refusals.ts';
-import { businessDate } from '../../rules/dates.ts';
 import type { ReceiptFacts } from '../../rules/entries.ts';
 import { entryOf } from '../../rules/postings.ts';
 import { type DecisionKey, DISPUTE_END_ORIGIN, type HoldAnswer, type PostRequest, type Settlement } from '../ledger.ts';

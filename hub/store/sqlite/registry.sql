@@ -222,6 +222,7 @@ CREATE TABLE IF NOT EXISTS outlet (
   id          TEXT PRIMARY KEY,
   cooperative TEXT NOT NULL REFERENCES cooperative (id),
   name        TEXT NOT NULL,
+  class       TEXT NOT NULL,
   open        INTEGER NOT NULL CHECK (open IN (0, 1)),
   owner       TEXT REFERENCES member (id),
   payees      TEXT NOT NULL DEFAULT '[]' CHECK (json_type(payees) IS 'array')
@@ -245,16 +246,52 @@ BEGIN SELECT RAISE(ABORT, 'a kiosk number is never given up'); END;
 CREATE TRIGGER IF NOT EXISTS kiosk_final BEFORE UPDATE OF no, name, serial, witness, role ON kiosk
 BEGIN SELECT RAISE(ABORT, 'an enrolment never changes'); END;
 
--- A version is named on receipts: its terms never change.
+-- A version names its terms for ever: a version never changes its meaning, and none is taken back. class NULL: any outlet; until
+-- NULL: for good; officers: JSON, the two who added it, NULL for a town's first tariffs.
 CREATE TABLE IF NOT EXISTS tariff (
   version      INTEGER PRIMARY KEY,
   kind         TEXT NOT NULL,
-  direction    TEXT NOT NULL CHECK (direction IN ('merchant', 'issuer')),
+  direction    TEXT NOT NULL CHECK (direction IN ('merchant', 'issuer', 'member')),
   reach        TEXT NOT NULL CHECK (reach IN ('on-us', 'off-us')),
+  class        TEXT,
   fixed        INTEGER NOT NULL,
   basis_points INTEGER NOT NULL,
   min          INTEGER NOT NULL,
   max          INTEGER NOT NULL,
   shares       TEXT NOT NULL,
-  valid_from   TEXT NOT NULL
+  valid_from   TEXT NOT NULL,
+  valid_until  TEXT,
+  added        INTEGER NOT NULL,
+  officers     TEXT
 ) STRICT;
+CREATE TRIGGER IF NOT EXISTS tariff_kept BEFORE DELETE ON tariff
+BEGIN SELECT RAISE(ABORT, 'a tariff is never forgotten'); END;
+CREATE TRIGGER IF NOT EXISTS tariff_final BEFORE UPDATE ON tariff
+BEGIN SELECT RAISE(ABORT, 'a tariff never changes'); END;
+
+-- The town's whole table as it was signed for kiosks, each time it changed. upto: highest version of a tariff at that time.
+CREATE TABLE IF NOT EXISTS tariff_book (
+  book      INTEGER PRIMARY KEY CHECK (book BETWEEN 1 AND 2147483647),
+  upto      INTEGER NOT NULL,
+  text      TEXT NOT NULL,
+  signature TEXT NOT NULL,
+  made      INTEGER NOT NULL
+) STRICT;
+CREATE TRIGGER IF NOT EXISTS tariff_book_kept BEFORE DELETE ON tariff_book
+BEGIN SELECT RAISE(ABORT, 'a tariff book is never forgotten'); END;
+CREATE TRIGGER IF NOT EXISTS tariff_book_final BEFORE UPDATE ON tariff_book
+BEGIN SELECT RAISE(ABORT, 'a tariff book never changes'); END;
+
+-- What a kiosk said is on its disk, in the order in which it said so; it prices the kiosk's sales from first_seq on.
+CREATE TABLE IF NOT EXISTS tariff_ack (
+  id        INTEGER PRIMARY KEY,
+  kiosk     INTEGER NOT NULL REFERENCES kiosk (no),
+  book      INTEGER NOT NULL REFERENCES tariff_book (book),
+  class     TEXT NOT NULL,
+  first_seq INTEGER NOT NULL CHECK (first_seq BETWEEN 1 AND 16777215),
+  at        INTEGER NOT NULL
+) STRICT;
+CREATE TRIGGER IF NOT EXISTS tariff_ack_kept BEFORE DELETE ON tariff_ack
+BEGIN SELECT RAISE(ABORT, 'what a kiosk acknowledged is never forgotten'); END;
+CREATE TRIGGER IF NOT EXISTS tariff_ack_final BEFORE UPDATE ON tariff_ack
+BEGIN SELECT RAISE(ABORT, 'what a kiosk acknowledged never changes'); END;

@@ -2,9 +2,9 @@
 import type Database from 'better-sqlite3';
 import type { CardUid, CooperativeId, KioskName, KioskNo, MemberId, OutletId } from '../../../protocol/ids.ts';
 import { CAP_ALERT } from '../../../protocol/limits.ts';
+import type { Tariff } from '../../../protocol/tariffs.ts';
 import { mayBecome } from '../../rules/lifecycle.ts';
 import { type PayeeBook, payeesFault, takingsOf } from '../../rules/payees.ts';
-import { type Tariff, tariffFault } from '../../rules/tariffs.ts';
 import type { CardStock } from '../cardstock.ts';
 import type { Drains } from '../drains.ts';
 import type { Card, Cooperative, Kiosk, Making, Member, Outlet, Registry } from '../registry.ts';
@@ -13,6 +13,8 @@ import { openDatabase } from './database.ts';
 import { openDrains } from './drains.ts';
 import { openLicences } from './licences.ts';
 import { type LoadedLimits, loadLimits, openLimits, shipProfiles } from './limits.ts';
+import { openTariffBooks } from './tariffbooks.ts';
+import { loadTariffs, tariffRows } from './tariffs.ts';
 
 type Row<T> = { [Key in keyof T]: unknown };
 
@@ -34,17 +36,15 @@ const sql = {
     made_seq AS seq, made_slot AS slot, made_at AS at FROM card`,
   untold: "SELECT uid FROM card WHERE status <> 'personalising' AND told <> status || ' ' || tmac_key_version",
   told: 'UPDATE card SET told = ? WHERE uid = ?',
-  outlet: `INSERT INTO outlet (id, cooperative, name, open, owner, payees) VALUES (?, ?, ?, ?, ?, ?)
-    ON CONFLICT (id) DO UPDATE SET cooperative = excluded.cooperative, name = excluded.name, open = excluded.open,
-      owner = excluded.owner, payees = excluded.payees`,
+  outlet: `INSERT INTO outlet (id, cooperative, name, class, open, owner, payees) VALUES (?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (id) DO UPDATE SET cooperative = excluded.cooperative, name = excluded.name, class = excluded.class,
+      open = excluded.open, owner = excluded.owner, payees = excluded.payees`,
   kiosk: `INSERT INTO kiosk (name, outlet, serial, sealing_key, witness, role, offline, revoked)
     VALUES (?, ?, ?, ?, ?, ?, ?, 0)`,
   revoke: 'UPDATE kiosk SET revoked = 1 WHERE no = ?',
-  tariff: `INSERT INTO tariff (version, kind, direction, reach, fixed, basis_points, min, max, shares, valid_from)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 } as const;
 
-type OutletRow = Pick<Outlet, 'id' | 'cooperative' | 'name' | 'open'> & {
+type OutletRow = Pick<Outlet, 'id' | 'cooperative' | 'name' | 'class' | 'open'> & {
   readonly owner: MemberId | null;
   readonly payees: string;
 };
@@ -69,14 +69,10 @@ function load(db: Database.Database): Loaded {
   const all = <T>(query: string) => db.prepare(query).all() as Row<T>[] as T[];
   const money = <T>(query: string) => db.prepare(query).safeIntegers().all() as T[];
   const by = <Key, T>(rows: readonly T[], key: (row: T) => Key) => new Map(rows.map((row) => [key(row), row]));
-  const outlets = all<OutletRow>('SELECT id, cooperative, name, open, owner, payees FROM outlet');
+  const outlets = all<OutletRow>('SELECT id, cooperative, name, class, open, owner, payees FROM outlet');
   const kiosks = all<Kiosk>(
     `SELECT no, name, outlet, serial, sealing_key AS sealingKey, witness, role, offline, revoked
       FROM kiosk ORDER BY no`,
-  );
-  const tariffs = money<Tariff & { version: bigint; basisPoints: bigint; shares: string }>(
-    `SELECT version, kind, direction, reach, fixed, basis_points AS basisPoints, min, max, shares, valid_from AS "from"
-      FROM tariff ORDER BY version`,
   );
   return {
     ...loadLimits(db),
@@ -100,31 +96,15 @@ function load(db: Database.Database): Loaded {
       kiosks.map((kiosk) => ({ ...kiosk, offline: Boolean(kiosk.offline), revoked: Boolean(kiosk.revoked) })),
       (k) => k.no,
     ),
-    tariffs: by(
-      tariffs.map((tariff) => ({
-        ...tariff,
-        version: Number(tariff.version),
-        basisPoints: Number(tariff.basisPoints),
-        shares: JSON.parse(tariff.shares) as Tariff['shares'],
-      })),
-      (t) => t.version,
-    ),
+    tariffs: by(loadTariffs(db), (t) => t.version),
   };
 }
 
-function insertTariff(db: Database.Database, tariff: Tariff): void {
-  const fault = tariffFault(tariff);
-  if (fault !== null) throw new RangeError(`tariff ${tariff.version}: ${fault}`);
-  const { version, kind, direction = 'merchant', reach, fixed, basisPoints, min, max, shares, from } = tariff;
-  const terms = [fixed, basisPoints, min, max, JSON.stringify(shares), from];
-  db.prepare(sql.tariff).run(version, kind, direction, reach, ...terms);
-}
-
 function insertOutlet(db: Database.Database, row: Outlet, book: PayeeBook): void {
-  const { id, cooperative, name, open, owner = null, payees = [] } = row;
+  const { id, cooperative, name, class: kind, open, owner = null, payees = [] } = row;
   const fault = payeesFault(row, book);
   if (fault !== null) throw new RangeError(`outlet ${id}: ${fault}`);
-  db.prepare(sql.outlet).run(id, cooperative, name, open ? 1 : 0, owner, JSON.stringify(payees));
+  db.prepare(sql.outlet).run(id, cooperative, name, kind, open ? 1 : 0, owner, JSON.stringify(payees));
 }
 
 type CardMaps = Pick<Loaded, 'cards' | 'members'>;
@@ -238,7 +218,6 @@ export function openRegistry({ path }: { readonly path: string }): Registry {
     kiosk: (name) => named.get(name),
     kioskByNo: (no) => kiosks.get(no),
     kiosks: () => [...kiosks.values()],
-    tariffs: () => [...tariffs.values()],
     putCooperative: (row) => {
       db.prepare(sql.cooperative).run(row.id, row.name, row.netDebitCap, row.capAlert ?? CAP_ALERT);
       cooperatives.set(row.id, row);
@@ -251,10 +230,8 @@ export function openRegistry({ path }: { readonly path: string }): Registry {
       insertOutlet(db, row, { homeOf: (id) => members.get(id)?.cooperative, others: outlets.values() });
       outlets.set(row.id, row);
     },
-    putTariff: (row) => {
-      insertTariff(db, row);
-      tariffs.set(row.version, row);
-    },
+    ...tariffRows(db, tariffs),
+    ...openTariffBooks(db),
     ...cardRows(db, loaded),
     ...licences,
     ...openLimits(db, loaded),

@@ -4,14 +4,14 @@ import { expect, test } from 'vitest';
 import { type CashFacts, judgeCash, type Staff } from '../../../hub/rules/cash.ts';
 import { DEMO_LICENCE, PLAIN_HOLDER } from '../../../hub/rules/licence.ts';
 import { entryOf, imbalance } from '../../../hub/rules/postings.ts';
-import { quote, type Tariff, tariffFault } from '../../../hub/rules/tariffs.ts';
 import { type CardUid, type CooperativeId, type MemberId, type OutletId, PLATFORM } from '../../../protocol/ids.ts';
 import { counterLimits, registered } from '../../../protocol/limits.ts';
+import { quote, type Tariff, tariffFault } from '../../../protocol/tariffs.ts';
 
 const A = 'pasar' as CooperativeId;
 const I = 'angkot' as CooperativeId;
 const CARD = '04a1b2c3d4e5f6' as CardUid;
-const outlet = { id: 'loket-1' as OutletId, cooperative: A, open: true };
+const outlet = { id: 'loket-1' as OutletId, cooperative: A, class: 'counter', open: true };
 
 /** The pilot's: 1.500 from the member's cooperative, two parts to the counter's and one to Simpul. */
 const tariff = (kind: 'deposit' | 'withdrawal'): Tariff => ({
@@ -146,11 +146,13 @@ test('cash of any amount and fee balances in all, by cooperative and by pair, an
         kind,
         issuer: home,
         acquirer: here,
+        class: 'counter',
         amount,
         date: '2026-11-24',
       });
+      const { fee, shares: parts } = priced;
       const figures = { issuer: home, member: 'siti' as MemberId, acquirer: here, outlet: outlet.id, amount };
-      const { legs } = entryOf({ kind, figures: { ...figures, ...priced } });
+      const { legs } = entryOf({ kind, figures: { ...figures, fee, shares: parts } });
       expect(imbalance(legs)).toBeNull();
       const moved = (account: string) =>
         legs.reduce((sum, leg) => (leg.account.kind === account ? sum + leg.amount : sum), 0n);

@@ -119,7 +119,7 @@ const cash = (kind: 'deposit' | 'withdrawal', licence: Licence, holder: Holder) 
     date: '2026-11-24',
     amount: 50_000n,
     card: { uid: '04a1b2c3d4e5f6' as CardUid, issuer: HOME, member: 'siti' as MemberId, active: true },
-    outlet: { id: 'loket-1' as OutletId, cooperative: HOME, open: true },
+    outlet: { id: 'loket-1' as OutletId, cooperative: HOME, class: 'counter', open: true },
     teller: { member: 'ani' as MemberId, cooperative: HOME, active: true },
     approver: null,
     tariffs: [],

@@ -15,8 +15,8 @@ import {
 } from '../../../hub/rules/accounts.ts';
 import type { Leg, Part, PaymentFigures, PaymentKind } from '../../../hub/rules/entries.ts';
 import { entryOf, imbalance } from '../../../hub/rules/postings.ts';
-import { splitByWeight } from '../../../hub/rules/tariffs.ts';
 import { type CardUid, type CooperativeId, type MemberId, type OutletId, PLATFORM } from '../../../protocol/ids.ts';
+import { splitByWeight } from '../../../protocol/tariffs.ts';
 
 const A = 'kud' as CooperativeId;
 const I = 'pasar' as CooperativeId;

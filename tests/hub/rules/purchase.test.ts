@@ -7,11 +7,12 @@ import type { CardUid, CooperativeId, KioskNo, MemberId, OutletId } from '../../
 import { registered } from '../../../protocol/limits.ts';
 import type { Outcome } from '../../../protocol/receipt.ts';
 import type { Refusal } from '../../../protocol/refusals.ts';
+import type { Tariff } from '../../../protocol/tariffs.ts';
 
 const uid = '04a1b2c3d4e5f6' as CardUid;
 const card = { uid, issuer: 'angkot' as CooperativeId, member: 'siti' as MemberId, active: true };
 const account = { cooperative: card.issuer, kind: 'member', owner: card.member };
-const outlet = { id: 'lapak-12' as OutletId, cooperative: 'pasar' as CooperativeId, open: true };
+const outlet = { id: 'lapak-12' as OutletId, cooperative: 'pasar' as CooperativeId, class: 'retail', open: true };
 const certificate = {
   valid: true,
   wellFormed: true,
@@ -50,10 +51,10 @@ const wrong: readonly (readonly [string, (facts: PurchaseFacts) => PurchaseFacts
   ['a blocked card', (f) => ({ ...f, card: f.card && { ...f.card, active: false } }), 'card-blocked', 'declined'],
   ['a kiosk without outlet', (f) => ({ ...f, outlet: null }), 'outlet-closed', 'declined'],
   ['a closed outlet', (f) => ({ ...f, outlet: f.outlet && { ...f.outlet, open: false } }), 'outlet-closed', 'declined'],
-  ['a fare not the same for each', (f) => ({ ...f, passengers: 3 }), 'fare-uneven', 'declined'],
   ['a licence for home only', (f) => ({ ...f, licenceOf: () => NO_LICENCE }), 'not-licensed', 'declined'],
   ['a rupiah above the limit', (f) => ({ ...f, limits: { ...f.limits, perTap: 49_999n } }), 'pay-limit', 'declined'],
   ['more than goes without PIN', (f) => ({ ...f, limits: { ...f.limits, pinAbove: 1n } }), 'pin-needed', 'declined'],
+  ['a fare not the same for each', (f) => ({ ...f, passengers: 3 }), 'fare-uneven', 'declined'],
 ];
 
 function certified(facts: PurchaseFacts, change: Partial<PurchaseFacts['certificate']>): PurchaseFacts {
@@ -141,4 +142,26 @@ test('where a payee lives elsewhere the outlet’s cooperative comes to owe too,
   expect(guarded({})).toEqual([issuer]);
   expect(guarded({ outlet: { ...outlet, payees: payees.slice(0, 1) } })).toEqual([issuer]);
   expect(guarded({ outlet: { ...outlet, payees } })).toEqual([issuer, { kind: 'cap', cooperative: 'pasar', max: 7n }]);
+});
+
+test('a fee that the member pays is in the certified total: the outlet gets its price, and no other total pays', () => {
+  const tariff: Tariff = {
+    version: 1,
+    kind: 'purchase',
+    direction: 'member',
+    reach: 'off-us',
+    fixed: 0n,
+    basisPoints: 100,
+    min: 500n,
+    max: 500n,
+    shares: [{ to: 'acquirer', weight: 1 }],
+    from: '2026-01-01',
+  };
+  const verdict = judgePurchase({ ...sound, tariffs: [tariff] });
+  if (!('approve' in verdict)) throw new Error(`refused: ${verdict.refuse}`);
+  const { legs, fee } = entryOf(verdict.approve as Static);
+  const amountOf = (kind: string) => legs.find((leg) => leg.account.kind === kind)?.amount;
+  expect([fee, amountOf('member'), amountOf('payout')]).toEqual([500n, -50_000n, 49_500n]);
+  const dear: Tariff = { ...tariff, min: 50_000n, max: 50_000n };
+  expect(judgePurchase({ ...sound, tariffs: [dear] })).toEqual({ refuse: 'tariff-differs', outcome: 'declined' });
 });

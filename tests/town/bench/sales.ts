@@ -1,16 +1,16 @@
 /** Sales: the stream that the ledger bench posts, judged by the shipped rule; the same requests each time. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { businessDate } from '../../../hub/rules/dates.ts';
 import type { Verdict } from '../../../hub/rules/entries.ts';
 import { DEMO_LICENCE } from '../../../hub/rules/licence.ts';
 import { judgePurchase } from '../../../hub/rules/purchase.ts';
-import type { Tariff } from '../../../hub/rules/tariffs.ts';
 import { HUB_ORIGIN, type PostRequest } from '../../../hub/store/ledger.ts';
 import type { Work } from '../../../hub/store/sqlite/engine.ts';
 import type { Town } from '../../../hub/town.ts';
+import { businessDate } from '../../../protocol/dates.ts';
 import type { CooperativeId, KioskNo, MemberId, OutletId } from '../../../protocol/ids.ts';
 import { registered } from '../../../protocol/limits.ts';
+import type { Tariff } from '../../../protocol/tariffs.ts';
 import { repository } from '../repository.ts';
 import { uidOf } from './members.ts';
 
@@ -186,7 +186,7 @@ function requestOf(town: SalesTown, state: StreamState, { kiosk, home, card, mem
     amount,
     kiosk: (kiosk + 1) as KioskNo,
     card: { uid, issuer, member, active: true },
-    outlet: { id: outlet, cooperative: acquirer, open: true },
+    outlet: { id: outlet, cooperative: acquirer, class: 'retail', open: true },
     certificate: { ...GOOD, recordAmount: amount },
     tariffs,
     limits: ROOMY,
