@@ -102,10 +102,10 @@ function load(db: Database.Database): Loaded {
 }
 
 function insertOutlet(db: Database.Database, row: Outlet, book: PayeeBook): void {
-  const { id, cooperative, name, open, owner = null, payees = [] } = row;
+  const { id, cooperative, name, class: kind, open, owner = null, payees = [] } = row;
   const fault = payeesFault(row, book);
   if (fault !== null) throw new RangeError(`outlet ${id}: ${fault}`);
-  db.prepare(sql.outlet).run(id, cooperative, name, row.class, open ? 1 : 0, owner, JSON.stringify(payees));
+  db.prepare(sql.outlet).run(id, cooperative, name, kind, open ? 1 : 0, owner, JSON.stringify(payees));
 }
 
 type CardMaps = Pick<Loaded, 'cards' | 'members'>;
