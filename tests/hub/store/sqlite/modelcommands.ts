@@ -20,7 +20,7 @@ import {
 import type { Work } from '../../../../hub/store/sqlite/engine.ts';
 import { type CardUid, type CooperativeId, type MemberId, type OutletId, PLATFORM } from '../../../../protocol/ids.ts';
 import { Model } from './model.ts';
-import { split } from './modelsums.ts';
+import { nameOf, split } from './modelsums.ts';
 import { NOON } from './town.ts';
 
 /** Numbers a command is made of; each is read modulo what there is to choose from. */
@@ -99,7 +99,7 @@ export class Town {
     const homes = all.slice(0, HOMES);
     return [
       ...all.map((n): Work => ({ do: 'card', card: { uid: this.card(n), status: 'active', keyVersion: 1, tmc: 4 } })),
-      ...all.map((n) => this.open(n, 400_000n)),
+      ...all.map((n) => this.open(n, n % 2 === 0 ? 400_000n : 15_000n)),
       ...homes.map((n) => this.fund(n, 150_000n, 120_000n)),
       ...homes.map((n) => this.provide(n, 'biller-deposit', 'pln', 100_000n)),
       ...homes.map((n) => this.provide(n, 'incentive-budget', 'budget', 50_000n)),
@@ -274,9 +274,14 @@ const payment =
     from: (town: Town, draw: Draw) => readonly [number, Account],
     to: (town: Town, draw: Draw) => Account,
   ): Maker =>
-  (town, draw) => {
+  (town, drawn) => {
+    let draw = drawn;
     const [payer, account] = from(town, draw);
     const reward = kind !== 'transfer' && kind !== 'payout';
+    const all = town.model.free(nameOf(account));
+    // Sometimes all that is there: what is taken back afterwards falls short.
+    const whole = kind === 'transfer' && draw.which % 4 < 2 && all > 0n;
+    if (whole) draw = { ...draw, amount: Number(all) };
     const { amount, fee } = sums({ ...draw, ...(reward && { amount: 1 + (draw.amount % 15_000), fee: 0 }) });
     const middle = reward ? payer : draw.where;
     const [issuer, acquirer] = [town.home(payer), town.home(middle)];
@@ -295,6 +300,13 @@ const payment =
     const request = town.request(origin, ++town.seq, { kind, figures }, [cap(town, payer, draw)], { issuer, acquirer });
     return { do: 'post', request };
   };
+/** Often the member of an open dispute, who then owes what was lent. */
+function spender(town: Town, { who, which }: Draw): readonly [number, Account] {
+  const holders = [...town.model.paid.values()].map(({ holder }) => holder);
+  const lent = [0, 1, 2, 3, 4, 5].filter((n) => holders.includes(nameOf(town.memberAccount(n))));
+  const n = which % 4 < 2 ? (pick(lent, who) ?? who) : who;
+  return [n, town.memberAccount(n)];
+}
 const budget = (town: Town, { where }: Draw) => [where, town.account('incentive-budget', where, 'budget')] as const;
 const points = (town: Town, n: number) => town.account('points', n, town.member(n));
 
@@ -319,7 +331,7 @@ const back =
       kind === 'dispute'
         ? {
             provisional: (amount * BigInt(draw.where)) / 5n,
-            until: String(town.now + 12_000),
+            until: String(town.now + 40_000),
           }
         : {};
     const figures = { original: key, member, amount, authority: 'mirror' as const, ...opens };
@@ -404,12 +416,7 @@ export const makers: Readonly<Record<string, Maker>> = {
   withdrawal: cash('withdrawal'),
   bill: bill(false),
   'cash bill': bill(true),
-  transfer: payment(
-    'transfer',
-    TRANSFER_ORIGIN,
-    (town, { who }) => [who, town.memberAccount(who)],
-    (town, { which }) => town.memberAccount(which),
-  ),
+  transfer: payment('transfer', TRANSFER_ORIGIN, spender, (town, { which }) => town.memberAccount(which)),
   payout: payment(
     'payout',
     PAYOUT_ORIGIN,
