@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Static, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
+import { BillerSettings } from './billers/settings.ts';
 
 const Port = Type.Integer({ minimum: 0, maximum: 65_535 });
 
@@ -27,6 +28,8 @@ export const HubConfig = Type.Object(
     metricsPort: Type.Optional(Port),
     /** Port of a listener WITHOUT TLS for measurements, loopback only; a hub that holds real money must not set it. */
     benchTcpPort: Type.Optional(Port),
+    /** Who is asked for bills; without any, none are sold. */
+    billers: Type.Optional(Type.Array(BillerSettings, { maxItems: 16 })),
     log: Type.Enum(['debug', 'info', 'warn', 'error', 'silent']),
   },
   { additionalProperties: false },

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { KIOSK_ROLES, type KioskRole } from '../protocol/enrolment.ts';
 import { askMode } from './askmode.ts';
+import { addBillCommands } from './billcommands.ts';
 import { addCardCommands } from './cardcommands.ts';
 import { collectAlone } from './collector.ts';
 import { hubPaths, readConfig } from './config.ts';
@@ -340,7 +341,7 @@ function program(): Command {
     .argument('<request>', 'request file made by simpul-kiosk')
     .requiredOption('--outlet <id>', 'outlet where the kiosk stands')
     .addOption(
-      new Option('--role <role>', "what it is for: to sell, to make members' cards, or cash").choices(KIOSK_ROLES),
+      new Option('--role <role>', "what it is for: to sell, make members' cards, cash, or bills").choices(KIOSK_ROLES),
     )
     .option('--offline', 'it may hold the debit masters and read cards without the hub: only where a signal is missing')
     .option('--out <file>', 'write the grant there instead of to standard output')
@@ -355,6 +356,7 @@ function program(): Command {
     .option('--json', 'findings as JSON')
     .action(doctor);
   addIssueCommands(root, { say, fail });
+  addBillCommands(root, { say, fail, now: Date.now });
   addHoldCommands(root, { say, fail, now: Date.now });
   addTariffCommands(root, { say, fail, now: Date.now });
   addLicenceCommands(root, { say, fail, now: Date.now });

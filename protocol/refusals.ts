@@ -111,9 +111,9 @@ export const refusals = {
   ),
   'hold-expired': row(
     125,
-    'Waktu habis, tidak ada yang ditarik',
-    'Too late, nothing was withdrawn',
-    'Hand out no cash; start again.',
+    'Waktu habis, tidak ada uang yang keluar',
+    'Too late, no money was moved',
+    'Hand out no cash; what was laid down for a bill goes back. Start again.',
     'new-sale',
   ),
   'bank-short': row(
@@ -184,6 +184,34 @@ export const refusals = {
     'Tagihan tidak jadi dibayar',
     'The bill was not paid',
     'The biller refused it: nothing left the account; cash goes back to the customer.',
+    'new-sale',
+  ),
+  'product-unknown': row(
+    163,
+    'Layanan ini tidak dijual di sini',
+    'This is not sold here',
+    'Officers: the billers of this cooperative stand in the hub’s settings.',
+    'new-sale',
+  ),
+  'bill-none': row(
+    164,
+    'Tidak ada tagihan untuk nomor ini',
+    'There is no bill under this number',
+    'Compare the number with the meter or the letter; it may be paid already.',
+    'new-sale',
+  ),
+  'biller-silent': row(
+    165,
+    'Penyedia tagihan tidak menjawab',
+    'The biller does not answer',
+    'Nothing was charged. Take no cash; ask again in a while.',
+    'later',
+  ),
+  'bill-changed': row(
+    166,
+    'Biaya layanan sudah berubah, cek tagihan lagi',
+    'The fee has changed: ask for the bill again',
+    'Nothing was charged. Cash goes back to the customer, who may agree to the new sum.',
     'new-sale',
   ),
   'purse-empty': row(

@@ -1,5 +1,6 @@
 /** THE table of topics: who speaks where, at which quality, what is said, and since which version. */
 import { type Static, Type } from 'typebox';
+import { BillAnswer, BillRequest } from './bill.ts';
 import { CardKeyGrant, CardKeyRequest } from './cardkey.ts';
 import { CashAnswer, CashRequest } from './cash.ts';
 import { type MessageKind, message } from './envelope.ts';
@@ -25,6 +26,7 @@ export const conversations = {
   cardkey: { up: message(CardKeyRequest), dn: message(CardKeyGrant), qos: 1, since: 1 },
   hello: { up: message(HelloRequest), dn: message(HelloAnswer), qos: 1, since: 1 },
   cash: { up: message(CashRequest), dn: message(CashAnswer), qos: 1, since: 1 },
+  bill: { up: message(BillRequest), dn: message(BillAnswer), qos: 1, since: 1 },
   tariffs: { up: message(TariffsRequest), dn: message(TariffsAnswer), qos: 1, since: 1 },
   relay: { up: message(RelayRequest), dn: message(RelayAnswer), qos: 1, since: 1 },
 } as const;

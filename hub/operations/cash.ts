@@ -23,7 +23,8 @@ export interface CashDeps {
 
 type Served = Extract<CashRequest, { readonly ask: 'deposit' | 'hold' }>;
 
-function staff({ registry }: CashDeps, uid: string | null): Staff | null {
+/** Whose card the kiosk says was laid down. */
+export function staff({ registry }: Pick<CashDeps, 'registry'>, uid: string | null): Staff | null {
   const card = uid === null ? undefined : registry.card(uid as CardUid);
   return card === undefined
     ? null

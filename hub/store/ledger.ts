@@ -89,6 +89,8 @@ export interface Settlement {
 /** A hold that has not ended. */
 export interface OpenHold extends HoldSlip {
   readonly key: DecisionKey;
+  /** What was said at its release, JSON text; null before. */
+  readonly claim: string | null;
 }
 
 export interface Alarm {
@@ -189,9 +191,9 @@ export interface Ledger {
    */
   hold(request: PostRequest, until: number): Promise<HoldAnswer>;
   /**
-   * Commits that cash may be handed out; from then on only `settle` ends the hold. One that is too old, or whose card
-   * no longer pays, ends void instead.
-   * @param claim what the kiosk said of the member, JSON text; kept with the hold.
+   * Commits that cash may be handed out, or the biller asked; from then on only `settle` ends the hold. One that is too
+   * old, or whose card no longer pays, ends void instead.
+   * @param claim what the kiosk said of the member, or what the biller is asked for, JSON text; kept with the hold.
    */
   release(key: DecisionKey, at: number, claim: string): Promise<HoldAnswer>;
   /**
@@ -203,6 +205,8 @@ export interface Ledger {
   expire(at: number): Promise<void>;
   /** JSON text of the slip of an open hold, or null: asks, and decides nothing. */
   openHold(key: DecisionKey): Promise<string | null>;
+  /** What a biller said that ended the hold under this key, JSON text; null where none did. */
+  ending(key: DecisionKey): Promise<string | null>;
   /** Every open hold, the oldest first. */
   holds(): Promise<readonly OpenHold[]>;
   /** What is left of a counter's float, in rupiah. */

@@ -54,6 +54,7 @@ export interface Engine {
   readonly standing: (key: DecisionKey) => Standing | null;
   readonly openReloads: () => readonly OpenReload[];
   readonly openHold: (key: DecisionKey) => string | null;
+  readonly ending: (key: DecisionKey) => string | null;
   readonly holds: () => readonly OpenHold[];
   readonly float: (outlet: OutletId) => bigint;
   /**
@@ -200,13 +201,14 @@ function perform(desk: Desk, work: Work, writeAlarm: (alarm: Alarm) => void): An
 }
 
 /** What may be asked of holds and floats. */
-function questions(holds: Holds, floats: Floats): Pick<Engine, 'openHold' | 'holds' | 'float'> {
+function questions(holds: Holds, floats: Floats): Pick<Engine, 'openHold' | 'ending' | 'holds' | 'float'> {
   return {
     openHold: (key) => {
       const hold = holds.find(keyNumber(key));
       return hold && JSON.stringify(slipOf(hold));
     },
-    holds: () => holds.open().map((hold) => ({ ...slipOf(hold), key: keyOf(hold.key) })),
+    holds: () => holds.open().map((hold) => ({ ...slipOf(hold), key: keyOf(hold.key), claim: hold.claim })),
+    ending: (key) => holds.answerOf(keyNumber(key)),
     float: floats.of,
   };
 }

@@ -234,7 +234,7 @@ CREATE TABLE IF NOT EXISTS kiosk (
   serial      TEXT NOT NULL UNIQUE,
   sealing_key BLOB NOT NULL CHECK (length(sealing_key) = 65),
   witness     BLOB NOT NULL,
-  role        TEXT NOT NULL CHECK (role IN ('stall', 'issuing', 'counter')),
+  role        TEXT NOT NULL CHECK (role IN ('stall', 'issuing', 'counter', 'bills')),
   offline     INTEGER NOT NULL CHECK (offline IN (0, 1)),
   revoked     INTEGER NOT NULL CHECK (revoked IN (0, 1))
 ) STRICT;
