@@ -7,8 +7,9 @@ import { PLATFORM } from '../../../../protocol/ids.ts';
 import { said } from './counters.ts';
 import { ledgerPath } from './ledgerfile.ts';
 import type { Line } from './model.ts';
-import { type Draw, makers, Town } from './modelcommands.ts';
+import { type Draw, makers } from './modelcommands.ts';
 import { named, sumOf, WALLS } from './modelsums.ts';
+import { Town } from './modeltown.ts';
 
 const COMMANDS = Number(process.env.SIMPUL_MODEL_COMMANDS ?? 20_000);
 const SEQUENCES = Math.max(1_000, Math.ceil(COMMANDS / 20));
