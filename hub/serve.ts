@@ -16,6 +16,7 @@ import { makeBillSettling } from './operations/billsettling.ts';
 import { makeCardKey } from './operations/cardkey.ts';
 import { makeCash } from './operations/cash.ts';
 import { makeHello } from './operations/hello.ts';
+import { makePayout } from './operations/payout.ts';
 import { makePurchase } from './operations/purchase.ts';
 import { makeRelay } from './operations/relay.ts';
 import { makeReload } from './operations/reload.ts';
@@ -23,6 +24,7 @@ import { makeResolve } from './operations/resolve.ts';
 import { makeService } from './operations/service.ts';
 import { makeTagSale } from './operations/tagsale.ts';
 import { makeTariffs } from './operations/tariffs.ts';
+import { makeTransfer } from './operations/transfer.ts';
 import { openTransit } from './operations/transit.ts';
 import type { Ledger } from './store/ledger.ts';
 import type { Registry } from './store/registry.ts';
@@ -149,6 +151,8 @@ async function wire(deps: HubDeps, parts: Parts): Promise<Hub> {
     cash: makeCash(shared),
     bill: makeBill({ ...shared, billers, settling, later: deps.later }),
     tariffs: makeTariffs(shared),
+    payout: makePayout(shared),
+    transfer: makeTransfer(shared),
     relay: makeRelay({
       service: makeService({ ...shared, random, tagAddress: tagAddress(config.names) }),
       reload: makeReload({ ...shared, random }),

@@ -28,9 +28,10 @@ const payers: { readonly [Kind in TariffKind]: readonly Direction[] } = {
   purchase: ['merchant', 'member'],
   deposit: ['issuer'],
   withdrawal: ['issuer'],
-  transfer: ['member', 'issuer'],
-  payout: ['member', 'issuer'],
-  bill: ['member'],
+  transfer: ['member'],
+  // Takings are free to have, and what a bill costs stands in its biller's settings.
+  payout: [],
+  bill: [],
 };
 
 /** Who may pay for a kind of payment, the usual payer first. */

@@ -6,12 +6,14 @@ import { CashAnswer, CashRequest } from './cash.ts';
 import { type MessageKind, message } from './envelope.ts';
 import { HelloAnswer, HelloRequest } from './hello.ts';
 import type { KioskName } from './ids.ts';
+import { PayoutRequest } from './payout.ts';
 import { PurchaseRequest } from './purchase.ts';
-import { RefusalSchema, SealedReceipt } from './receipt.ts';
+import { DecisionAnswer, RefusalSchema, SealedReceipt } from './receipt.ts';
 import { RelayAnswer, RelayRequest } from './relay.ts';
 import { ResolveAnswer, ResolveRequest } from './resolve.ts';
 import { Beacon, HubState, KioskState } from './status.ts';
 import { TariffsAnswer, TariffsRequest } from './tariffbook.ts';
+import { TransferRequest } from './transfer.ts';
 
 const ROOT = 'simpul/v1';
 
@@ -28,6 +30,8 @@ export const conversations = {
   cash: { up: message(CashRequest), dn: message(CashAnswer), qos: 1, since: 1 },
   bill: { up: message(BillRequest), dn: message(BillAnswer), qos: 1, since: 1 },
   tariffs: { up: message(TariffsRequest), dn: message(TariffsAnswer), qos: 1, since: 1 },
+  payout: { up: message(PayoutRequest), dn: message(DecisionAnswer), qos: 1, since: 1 },
+  transfer: { up: message(TransferRequest), dn: message(DecisionAnswer), qos: 1, since: 1 },
   relay: { up: message(RelayRequest), dn: message(RelayAnswer), qos: 1, since: 1 },
 } as const;
 

@@ -71,6 +71,7 @@ function draft(deps: PurchaseDeps, request: Request<'purchase'>): Draft {
     date: businessDate(at),
     amount,
     price: body.price === undefined ? undefined : rupiah(body.price),
+    passengers: body.passengers,
     kiosk: kiosk.no,
     card:
       card === undefined
@@ -84,16 +85,18 @@ function draft(deps: PurchaseDeps, request: Request<'purchase'>): Draft {
     limits: card === undefined ? registered : registry.limitsOf(card.member),
     pinVerified: body.pinVerified === true,
     ...capOf(registry, card?.issuer),
+    acquirerCap: capOf(registry, outlet?.cooperative).netDebitCap,
   });
   const acquirer: CooperativeId | null = outlet?.cooperative ?? null;
   const outletId: OutletId | null = outlet?.id ?? null;
+  const { passengers } = body;
   const post: PostRequest = {
     key: { origin: kiosk.no, seq: body.seq },
     hash,
     at,
     verdict,
     slot: verified.slot,
-    facts: { amount, card: card?.uid ?? null, issuer: card?.issuer ?? null, acquirer, outlet: outletId },
+    facts: { amount, card: card?.uid ?? null, issuer: card?.issuer ?? null, acquirer, outlet: outletId, passengers },
     evidence: verified.evidence,
   };
   return { post, healed };

@@ -3,6 +3,7 @@ import type { KioskRole } from '../../protocol/enrolment.ts';
 import type { CardUid, CooperativeId, KioskName, KioskNo, MemberId, OutletId } from '../../protocol/ids.ts';
 import type { Tariff } from '../../protocol/tariffs.ts';
 import type { CardStatus } from '../rules/lifecycle.ts';
+import type { Payee, Takings } from '../rules/payees.ts';
 import type { CardStock } from './cardstock.ts';
 import type { Drains } from './drains.ts';
 import type { Licences } from './licences.ts';
@@ -55,6 +56,10 @@ export interface Outlet {
   /** What tariffs may tell outlets apart by: `micro`, `retail`, `counter`, `biller`, or another short name. */
   readonly class: string;
   readonly open: boolean;
+  /** The member it belongs to; left out: the cooperative itself. */
+  readonly owner?: MemberId;
+  /** Who earns what it takes; left out: the outlet earns it all. */
+  readonly payees?: readonly Payee[];
 }
 
 export interface Kiosk {
@@ -84,6 +89,8 @@ export interface Registry extends CardStock, Drains, Licences, LimitBook, Tariff
   /** Every card a member ever had. */
   cardsOf(member: MemberId): readonly Card[];
   outlet(id: OutletId): Outlet | undefined;
+  /** Takings that an outlet of the cooperative holds or names, and whose they are; looks through all outlets. */
+  takings(cooperative: CooperativeId, name: string): Takings | null;
   /** The kiosk that holds this name now; earlier enrolments of the name are found by number only. */
   kiosk(name: KioskName): Kiosk | undefined;
   kioskByNo(no: KioskNo): Kiosk | undefined;
@@ -97,6 +104,7 @@ export interface Registry extends CardStock, Drains, Licences, LimitBook, Tariff
   untold(): readonly Card[];
   /** The ledger has it on its disk. */
   told(card: Card): void;
+  /** @throws RangeError if those it names as owner and payees cannot be. */
   putOutlet(outlet: Outlet): void;
   /** @throws RangeError if the tariff cannot price payments, Error if its version is taken. */
   putTariff(tariff: Tariff): void;

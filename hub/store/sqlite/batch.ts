@@ -91,7 +91,7 @@ export class Packer {
   #post({ key, hash, at, verdict, slot, facts, evidence }: PostRequest): void {
     this.#num(key.origin, key.seq, at, this.#text(hash));
     this.#num(toWire(facts.amount), this.#text(facts.card), this.#text(facts.issuer), this.#text(facts.acquirer));
-    this.#num(this.#text(facts.outlet));
+    this.#num(this.#text(facts.outlet), facts.passengers ?? 1);
     if (slot === null) this.#num(NOTHING);
     else this.#num(this.#text(slot.card), slot.keyVersion, slot.tmc);
     this.#num(evidence === null ? NOTHING : evidence.length);
@@ -196,7 +196,8 @@ class Reader {
     const key = { origin: this.#num(), seq: this.#num() };
     const [at, hash] = [this.#num(), this.#text()];
     const [amount, card, issuer, acquirer] = [this.#money(), this.#text(), this.#text(), this.#text()];
-    const facts = { amount, card, issuer, acquirer, outlet: this.#text() };
+    const [outlet, riders] = [this.#text(), this.#num()];
+    const facts = { amount, card, issuer, acquirer, outlet, passengers: riders > 1 ? riders : undefined };
     const slotCard = this.#num();
     const slot = slotCard === NOTHING ? null : this.#slot(this.#at(slotCard));
     const evidence = this.#evidence();

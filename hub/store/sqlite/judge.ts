@@ -4,6 +4,7 @@ import { businessDate } from '../../../protocol/dates.ts';
 import type { CardUid } from '../../../protocol/ids.ts';
 import type { Outcome } from '../../../protocol/receipt.ts';
 import type { Refusal } from '../../../protocol/refusals.ts';
+import type { AccountKind } from '../../rules/accounts.ts';
 import type { Entry, Guard, Leg, ReceiptFacts } from '../../rules/entries.ts';
 import { imbalance } from '../../rules/postings.ts';
 import { receiptOf } from '../../rules/receipt.ts';
@@ -82,6 +83,9 @@ function fillSlot(desk: Desk, { slot, key, at, verdict }: PostRequest): 'slot-ta
   return 'certificate-invalid';
 }
 
+/** Why an account that must stand at zero refuses: takings that owe, or a reload on its way. */
+const idleRefusal = (kind: AccountKind): Refusal => (kind === 'receivable' ? 'takings-owe' : 'reload-open');
+
 function guardRefusal(desk: Desk, guards: readonly Guard[], legs: readonly Leg[], at: number, date: string) {
   for (const guard of guards) {
     if (guard.kind === 'cap') {
@@ -89,7 +93,7 @@ function guardRefusal(desk: Desk, guards: readonly Guard[], legs: readonly Leg[]
       // What leaves it owing no more breaks no cap: its members' money at home must not hang on what it owes elsewhere.
       if (after > guard.max && after > desk.books.positionAfter(guard.cooperative, [])) return 'debit-cap';
     } else if (guard.kind === 'idle') {
-      if (desk.books.peek(guard.account).balance !== 0n) return 'reload-open';
+      if (desk.books.peek(guard.account).balance !== 0n) return idleRefusal(guard.account.kind);
     } else if (guard.kind === 'float') {
       if (guard.delta < 0n && desk.floats.of(guard.outlet) + guard.delta < 0n) return 'float-short';
     } else if (guard.kind === 'room') {

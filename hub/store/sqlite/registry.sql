@@ -217,12 +217,15 @@ CREATE TRIGGER IF NOT EXISTS drain_forward BEFORE UPDATE OF state ON drain
 WHEN NOT (OLD.state = 'open' OR (OLD.state = 'proven' AND NEW.state = 'booked'))
 BEGIN SELECT RAISE(ABORT, 'what is known of a drain is never taken back'); END;
 
+-- `owner`: NULL where the outlet is the cooperative's own. `payees`: JSON, empty where the outlet earns all it takes.
 CREATE TABLE IF NOT EXISTS outlet (
   id          TEXT PRIMARY KEY,
   cooperative TEXT NOT NULL REFERENCES cooperative (id),
   name        TEXT NOT NULL,
   class       TEXT NOT NULL,
-  open        INTEGER NOT NULL CHECK (open IN (0, 1))
+  open        INTEGER NOT NULL CHECK (open IN (0, 1)),
+  owner       TEXT REFERENCES member (id),
+  payees      TEXT NOT NULL DEFAULT '[]' CHECK (json_type(payees) IS 'array')
 ) STRICT, WITHOUT ROWID;
 
 -- AUTOINCREMENT: a number is never given twice, not even if the row with the highest one should vanish. The trigger keeps the
