@@ -30,6 +30,8 @@ export const HubConfig = Type.Object(
     benchTcpPort: Type.Optional(Port),
     /** Who is asked for bills; without any, none are sold. */
     billers: Type.Optional(Type.Array(BillerSettings, { maxItems: 16 })),
+    /** Days in which a disputed payment must be decided; 14 where it is left out. */
+    disputeDays: Type.Optional(Type.Integer({ minimum: 1, maximum: 365 })),
     log: Type.Enum(['debug', 'info', 'warn', 'error', 'silent']),
   },
   { additionalProperties: false },

@@ -67,7 +67,7 @@ function withdrawal(text: string): DecisionKey {
 }
 
 /** The paths of a data directory that holds a hub, or null after saying what is missing. */
-function pathsOf({ fail }: HoldCommandDeps, directory: string) {
+export function pathsOf({ fail }: HoldCommandDeps, directory: string) {
   const paths = hubPaths(directory);
   const read = readConfig(paths);
   if (!read.ok) return fail(read.error);

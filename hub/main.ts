@@ -4,9 +4,11 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { KIOSK_ROLES, type KioskRole } from '../protocol/enrolment.ts';
 import { askMode } from './askmode.ts';
 import { addBillCommands } from './billcommands.ts';
+import { addBookCommands } from './bookcommands.ts';
 import { addCardCommands } from './cardcommands.ts';
 import { collectAlone } from './collector.ts';
 import { hubPaths, readConfig } from './config.ts';
+import { addDisputeCommands } from './disputecommands.ts';
 import { examine, freeBytes, spellFindings } from './doctor.ts';
 import { makeLog, realEdges } from './edges.ts';
 import { writeAtomic } from './files.ts';
@@ -364,6 +366,8 @@ function program(): Command {
   addReportCommands(root, { say, fail, now: Date.now });
   addLimitCommands(root, { say, fail, now: Date.now });
   addIncentiveCommands(root, { say, fail, now: Date.now });
+  addDisputeCommands(root, { say, fail, now: Date.now });
+  addBookCommands(root, { say, fail, now: Date.now });
   return root;
 }
 

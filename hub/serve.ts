@@ -18,6 +18,7 @@ import { makeCash } from './operations/cash.ts';
 import { makeHello } from './operations/hello.ts';
 import { makePayout } from './operations/payout.ts';
 import { makePurchase } from './operations/purchase.ts';
+import { makeRefund } from './operations/refund.ts';
 import { makeRelay } from './operations/relay.ts';
 import { makeReload } from './operations/reload.ts';
 import { makeResolve } from './operations/resolve.ts';
@@ -153,6 +154,7 @@ async function wire(deps: HubDeps, parts: Parts): Promise<Hub> {
     tariffs: makeTariffs(shared),
     payout: makePayout(shared),
     transfer: makeTransfer(shared),
+    refund: makeRefund(shared),
     relay: makeRelay({
       service: makeService({ ...shared, random, tagAddress: tagAddress(config.names) }),
       reload: makeReload({ ...shared, random }),

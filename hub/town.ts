@@ -89,10 +89,8 @@ const check = Compile(Town);
 export type ReadTown = { readonly ok: true; readonly town: Town } | { readonly ok: false; readonly error: string };
 
 /** An outlet of the town as the registry is to hold it. */
-function outletOf(
-  { id, cooperative, name, class: kind = DEFAULT_CLASS, owner, payees }: Town['outlets'][number],
-  home: Home,
-): Outlet {
+function outletOf(outlet: Town['outlets'][number], home: Home): Outlet {
+  const { id, cooperative, name, class: kind = DEFAULT_CLASS, owner, payees } = outlet;
   const named = payees?.map((payee): Payee => {
     if (payee.to !== 'member') return payee as Payee;
     const member = payee.member as MemberId;

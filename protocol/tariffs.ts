@@ -28,9 +28,9 @@ const payers: { readonly [Kind in TariffKind]: readonly Direction[] } = {
   purchase: ['merchant', 'member'],
   deposit: ['issuer'],
   withdrawal: ['issuer'],
-  transfer: ['member'],
-  // Takings are free to have, and what a bill costs stands in its biller's settings.
-  payout: [],
+  transfer: ['member', 'issuer'],
+  payout: ['member', 'issuer'],
+  // What a bill costs stands in its biller's settings.
   bill: [],
 };
 

@@ -9,6 +9,7 @@ import type { KioskName } from './ids.ts';
 import { PayoutRequest } from './payout.ts';
 import { PurchaseRequest } from './purchase.ts';
 import { DecisionAnswer, RefusalSchema, SealedReceipt } from './receipt.ts';
+import { RefundAnswer, RefundRequest } from './refund.ts';
 import { RelayAnswer, RelayRequest } from './relay.ts';
 import { ResolveAnswer, ResolveRequest } from './resolve.ts';
 import { Beacon, HubState, KioskState } from './status.ts';
@@ -32,6 +33,7 @@ export const conversations = {
   tariffs: { up: message(TariffsRequest), dn: message(TariffsAnswer), qos: 1, since: 1 },
   payout: { up: message(PayoutRequest), dn: message(DecisionAnswer), qos: 1, since: 1 },
   transfer: { up: message(TransferRequest), dn: message(DecisionAnswer), qos: 1, since: 1 },
+  refund: { up: message(RefundRequest), dn: message(RefundAnswer), qos: 1, since: 1 },
   relay: { up: message(RelayRequest), dn: message(RelayAnswer), qos: 1, since: 1 },
 } as const;
 

@@ -1,4 +1,6 @@
 /** Payout: takings go to their owner's account; see the messages for what a kiosk claims in them. */
+
+import { businessDate } from '../../protocol/dates.ts';
 import type { CardUid, CooperativeId } from '../../protocol/ids.ts';
 import { registered } from '../../protocol/limits.ts';
 import { rupiah } from '../../protocol/money.ts';
@@ -28,10 +30,13 @@ function draft(
 ): PostRequest {
   const card = registry.card(body.uid as CardUid);
   const amount = rupiah(body.amount);
+  const at = now();
   const verdict = judgePayout({
+    date: businessDate(at),
+    tariffs: registry.tariffs(),
     amount,
     card: card === undefined ? null : { ...card, active: card.status === 'active' },
-    outletOpen: outlet?.open === true,
+    outlet: outlet ?? null,
     takings,
     // Whatever they say: an unknown card is refused before.
     limits: card === undefined ? registered : registry.limitsOf(card.member),
@@ -39,14 +44,14 @@ function draft(
     holderOf: registry.holder,
     ...capOf(registry, takings?.cooperative),
   });
-  const where = takings?.cooperative ?? null;
+  const [issuer, acquirer] = [takings?.cooperative ?? null, card?.issuer ?? null];
   return {
     key: { origin: PAYOUT_ORIGIN + kiosk.no, seq: body.seq },
     hash,
-    at: now(),
+    at,
     verdict,
     slot: null,
-    facts: { amount, card: card?.uid ?? null, issuer: where, acquirer: where, outlet: outlet?.id ?? null },
+    facts: { amount, card: card?.uid ?? null, issuer, acquirer, outlet: outlet?.id ?? null },
     evidence: Buffer.from(JSON.stringify({ claimed: { payee: body.payee, pinVerified: body.pinVerified } })),
   };
 }

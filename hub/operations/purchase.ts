@@ -71,8 +71,8 @@ function draft(deps: PurchaseDeps, request: Request<'purchase'>): Draft {
   const verdict = judgePurchase({
     date: businessDate(at),
     amount,
-    price: body.price === undefined ? undefined : rupiah(body.price),
     passengers: body.passengers,
+    price: body.price === undefined ? undefined : rupiah(body.price),
     kiosk: kiosk.no,
     card:
       card === undefined

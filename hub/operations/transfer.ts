@@ -3,7 +3,6 @@
 import { businessDate } from '../../protocol/dates.ts';
 import type { CardUid } from '../../protocol/ids.ts';
 import { rupiah } from '../../protocol/money.ts';
-import { DEFAULT_CLASS } from '../../protocol/tariffs.ts';
 import type { TransferRequest } from '../../protocol/transfer.ts';
 import type { Operation } from '../mqtt/router.ts';
 import { judgeTransfer } from '../rules/transfer.ts';
@@ -29,8 +28,7 @@ function draft(deps: OneStepDeps, kiosk: Kiosk, hash: string, body: Asked): Post
     date: businessDate(at),
     amount,
     card: party(deps, card),
-    outletOpen: outlet?.open === true,
-    outletClass: outlet?.class ?? DEFAULT_CLASS,
+    outlet: outlet ?? null,
     receiver: party(deps, receiver),
     tariffs: registry.tariffs(),
     licenceOf: registry.licence,

@@ -83,6 +83,12 @@ export const lossOf = owned<string>('guarantee-loss');
 /** Owner: the disputed entry's key, `origin/seq`. */
 export const provisionalOf = owned<string>('provisional');
 export const suspenseOf = owned<string>('suspense');
+const DISPUTED = 'dispute ';
+/** What is kept ready for the member while a payment is in dispute; only the dispute's end moves it. */
+export const readyOf = (cooperative: CooperativeId, original: string) =>
+  suspenseOf(cooperative, `${DISPUTED}${original}`);
+/** Whether an account is one of `readyOf`. */
+export const isReady = ({ kind, owner }: Account) => kind === 'suspense' && owner.startsWith(DISPUTED);
 export const budgetOf = owned<string>('incentive-budget');
 export const pointsOf = owned<MemberId>('points');
 /** What the cooperative `books` owes (credit) or is owed (debit) toward another. */

@@ -100,7 +100,7 @@ function nameFault(outlet: Earner, other: Earner): string | null {
   return taken ? `the outlet ${other.id} has takings of this name` : null;
 }
 
-/** Says what is wrong with the owner and payees of an outlet, in words for the officer who typed them; null if nothing. */
+/** Says what is wrong with the owner and payees of an outlet, in words for the officer who typed them, or null. */
 export function payeesFault(outlet: Earner, book: PayeeBook): string | null {
   const { owner, payees = [] } = outlet;
   if (owner !== undefined && book.homeOf(owner) === undefined) return `its owner ${owner} is not known`;

@@ -2,11 +2,13 @@
 import type { CardUid, CooperativeId, MemberId } from '../../protocol/ids.ts';
 import type { LimitProfile } from '../../protocol/limits.ts';
 import type { Refusal } from '../../protocol/refusals.ts';
+import type { Tariff } from '../../protocol/tariffs.ts';
 import { memberOf, payoutOf } from './accounts.ts';
 import type { Guard, Verdict } from './entries.ts';
 import { type Holder, isLicensed, type LicenceOf, mayHold } from './licence.ts';
 import { incomeGuards } from './limits.ts';
 import { debtFree, type Takings } from './payees.ts';
+import { sending } from './sending.ts';
 
 interface Asker {
   readonly uid: CardUid;
@@ -22,11 +24,13 @@ export function takingsRefusal(takings: Takings | null, member: MemberId | undef
 }
 
 export interface PayoutFacts {
+  /** Business date now, `YYYY-MM-DD` (Asia/Jakarta). */
+  readonly date: string;
+  readonly tariffs: readonly Tariff[];
   /** In rupiah, above zero. */
   readonly amount: bigint;
   readonly card: Asker | null;
-  /** Whether the kiosk's outlet is open. */
-  readonly outletOpen: boolean;
+  readonly outlet: { readonly class: string; readonly open: boolean } | null;
   readonly takings: Takings | null;
   /** The owner's. */
   readonly limits: LimitProfile;
@@ -37,10 +41,10 @@ export interface PayoutFacts {
   readonly capAlert: bigint;
 }
 
-function refusalOf({ card, outletOpen, takings, licenceOf, holderOf }: PayoutFacts): Refusal | null {
+function refusalOf({ card, outlet, takings, licenceOf, holderOf }: PayoutFacts): Refusal | null {
   if (card === null) return 'card-unknown';
   if (!card.active) return 'card-blocked';
-  if (!outletOpen) return 'outlet-closed';
+  if (outlet?.open !== true) return 'outlet-closed';
   const refusal = takingsRefusal(takings, card.member);
   if (takings === null || refusal !== null) return refusal;
   if (!isLicensed('payout', licenceOf, takings.cooperative, card.issuer)) return 'not-licensed';
@@ -48,17 +52,20 @@ function refusalOf({ card, outletOpen, takings, licenceOf, holderOf }: PayoutFac
 }
 
 /**
- * Judges that takings go to their owner's account, at home or elsewhere, free of charge. What they hold, what they
- * still owe, the card's status, the account's room and the cap of the cooperative that comes to owe are judged inside
- * the post.
+ * Judges that takings go to their owner's account, at home or elsewhere, a fee on top as the tariff says. What they
+ * hold, what they still owe, the card's status, the account's room and the cap of the cooperative that comes to owe are
+ * judged inside the post.
  */
 export function judgePayout(facts: PayoutFacts): Verdict {
   const refuse = refusalOf(facts);
   if (refuse !== null) return { refuse, outcome: 'declined' };
-  const { card, takings, amount, limits, netDebitCap, capAlert } = facts;
-  if (card === null || takings === null) throw new Error('the checks let an unknown card or takings through');
+  const { card, outlet, takings, amount, limits, netDebitCap, capAlert } = facts;
+  if (card === null || outlet === null || takings === null) {
+    throw new Error('the checks let an unknown card, outlet or takings through');
+  }
   const { cooperative, name } = takings;
   const account = memberOf(card.issuer, card.member);
+  const { figures } = sending({ ...facts, kind: 'payout', class: outlet.class }, payoutOf(cooperative, name), account);
   const guards: Guard[] = [
     { kind: 'card-active', card: card.uid },
     { kind: 'pin', card: card.uid },
@@ -66,15 +73,5 @@ export function judgePayout(facts: PayoutFacts): Verdict {
     ...incomeGuards(account, amount, limits),
   ];
   if (card.issuer !== cooperative) guards.push({ kind: 'cap', cooperative, max: netDebitCap, alert: capAlert });
-  const figures = {
-    issuer: cooperative,
-    acquirer: cooperative,
-    from: [{ account: payoutOf(cooperative, name), amount }],
-    to: [{ account, amount }],
-    amount,
-    fee: 0n,
-    shares: [],
-    authority: 'pin' as const,
-  };
   return { approve: { kind: 'payout', figures }, guards };
 }

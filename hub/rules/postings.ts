@@ -7,6 +7,7 @@ import {
   drawerOf,
   expenseOf,
   incomeOf,
+  isReady,
   memberOf,
   payoutOf,
   positionOf,
@@ -181,7 +182,8 @@ const cashAuthority: Readonly<Record<CashKind, Authority>> = { deposit: 'teller-
 
 /** Two officers move own money by hand; what a card, a pair or a dispute proves, they do not. */
 function mustBeOwn({ debit: from, credit: to, amount }: OwnFigures): void {
-  const proven = (account: Account) => ['position', 'purse', 'in-transit', 'provisional'].includes(account.kind);
+  const proven = (account: Account) =>
+    ['position', 'purse', 'in-transit', 'provisional'].includes(account.kind) || isReady(account);
   if (from.cooperative !== to.cooperative || amount <= 0n) throw new RangeError('own money stays in its own books');
   if (proven(from) || proven(to)) throw new RangeError('what a card, a pair or a dispute proves is not moved by hand');
 }

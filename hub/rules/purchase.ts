@@ -37,10 +37,10 @@ export interface PurchaseFacts {
   readonly date: string;
   /** As requested, in rupiah, above zero. */
   readonly amount: bigint;
-  /** What the outlet asked, if the kiosk says so, in rupiah. */
-  readonly price?: bigint | undefined;
   /** How many ride for it, each for the same fare; left out: one. */
   readonly passengers?: number | undefined;
+  /** What the outlet asked, if the kiosk says so, in rupiah. */
+  readonly price?: bigint | undefined;
   /** The kiosk of the session. */
   readonly kiosk: KioskNo;
   readonly card: {
@@ -103,11 +103,6 @@ function licensed(card: { readonly issuer: CooperativeId }, outlet: Earner, lice
 const mayPay: readonly Check<SaleFacts>[] = [
   { refusal: 'card-blocked', outcome: 'declined', fails: ({ card }) => card?.active !== true },
   { refusal: 'outlet-closed', outcome: 'declined', fails: ({ outlet }) => outlet?.open !== true },
-  {
-    refusal: 'fare-uneven',
-    outcome: 'declined',
-    fails: ({ amount, passengers }) => passengers !== undefined && amount % BigInt(passengers) !== 0n,
-  },
   {
     refusal: 'not-licensed',
     outcome: 'declined',
@@ -173,6 +168,8 @@ function approval(facts: SaleFacts, by: Pick<PurchaseFigures, 'authority'>): Ver
   // Charged by another tariff than the member was shown, the outlet would be paid another price than it asked.
   if (quote === null) return { refuse: 'tariff-differs', outcome: 'declined' };
   const { fee, shares } = quote;
+  const price = quote.direction === 'member' ? amount - fee : amount;
+  if (price % BigInt(facts.passengers ?? 1) !== 0n) return { refuse: 'fare-uneven', outcome: 'declined' };
   const guards: Guard[] = [
     { kind: 'card-active', card: uid },
     { kind: 'pause', card: uid, kiosk: facts.kiosk, seconds: PAUSE_SECONDS },

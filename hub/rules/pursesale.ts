@@ -24,8 +24,9 @@ export interface PurseSaleFacts {
 export function judgePurseSale({ date, amount, card, outlet, tariffs }: PurseSaleFacts): Verdict {
   const { uid, issuer } = card;
   const { id, cooperative: acquirer } = outlet;
-  const sale = { kind: 'purse-sale', issuer, acquirer, class: outlet.class, amount, date } as const;
-  const { fee, shares } = quoteTotal(tariffs, sale) ?? { fee: 0n, shares: [] };
+  const priced = { kind: 'purse-sale', issuer, acquirer, class: outlet.class, amount, date } as const;
+  // No price has this total by this tariff: what the card paid is the outlet's all the same.
+  const { fee, shares } = quoteTotal(tariffs, priced) ?? { fee: 0n, shares: [] };
   const from = [{ account: purseOf(issuer, uid), amount }];
   const to = partsOf(outlet, amount - fee) ?? [{ account: payoutOf(acquirer, id), amount: amount - fee }];
   const figures = { issuer, acquirer, from, to, amount, fee, shares, authority: 'card-certificate' as const };

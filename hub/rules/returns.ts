@@ -6,17 +6,21 @@ import {
   type Account,
   accountKinds,
   accountName,
+  equityOf,
   incomeOf,
   lossOf,
   provisionalOf,
+  readyOf,
   receivableOf,
-  suspenseOf,
 } from './accounts.ts';
 import type { Leg, Paid, Part, ReturnFigures, ReturnKind } from './entries.ts';
 import { credit, debit, paymentLegs, shareOf } from './payment.ts';
 
 /** The payment that is to be taken back, as it was posted. */
-export type Original = Paid;
+export interface Original extends Paid {
+  /** What of it the issuer bore, and where: the last of what comes back is its own again, not the member's. */
+  readonly lost?: Part;
+}
 
 /** The one counter of a payment: what has been taken back of it, and what an open dispute holds. */
 export interface Returned {
@@ -99,6 +103,20 @@ function giveBack(parts: readonly Part[], acquirer: CooperativeId, free: ReturnF
   });
 }
 
+/** What of a payment the member paid: all but what the issuer bore. */
+const paidOf = ({ amount, lost }: Original) => amount - (lost?.amount ?? 0n);
+
+/** A loss that comes back: as far as the books still have it; what was written off meanwhile is the issuer's capital. */
+function restored({ issuer, lost }: Original, amount: bigint, free: ReturnFacts['free']): readonly Part[] {
+  if (lost === undefined || amount === 0n) return [];
+  const owing = -free(lost.account);
+  const still = least(amount, owing < 0n ? 0n : owing);
+  return [
+    { account: lost.account, amount: still },
+    { account: equityOf(issuer), amount: amount - still },
+  ];
+}
+
 const mirrored = (legs: readonly Leg[]): Leg[] => legs.map(({ account, amount }) => ({ account, amount: -amount }));
 
 /** Takes `more` rupiah of a payment back from those who earned them, to the accounts of `from`. */
@@ -120,9 +138,13 @@ function refund(facts: ReturnFacts & { original: Original }): JudgedReturn {
   const settled = least(amount, returned.disputed);
   const kept = least(settled, returned.provisional);
   const { member } = figures;
+  const more = amount - settled;
+  const own = paidOf(original) - returned.refunded - settled;
+  const back = least(more, own < 0n ? 0n : own);
   const { legs, fee } = takeBack(facts, amount, [
     { account: provisionalOf(original.issuer, figures.original), amount: settled },
-    { account: member, amount: amount - settled },
+    { account: member, amount: back },
+    ...restored(original, more - back, facts.free),
   ]);
   const disputed = returned.disputed - settled;
   const closes = settled > 0n && disputed === 0n;
@@ -143,14 +165,14 @@ function refund(facts: ReturnFacts & { original: Original }): JudgedReturn {
 /** What was kept ready for the member is the member's. */
 function released({ figures }: ReturnFacts, amount: bigint): Leg[] {
   const { member, original } = figures;
-  return [debit(suspenseOf(member.cooperative, original), amount), credit(member, amount)];
+  return [debit(readyOf(member.cooperative, original), amount), credit(member, amount)];
 }
 
 /** Opens a dispute: the cooperative of the card lays the money out, in the member's hand or ready for it. */
 function open({ figures, original, returned }: ReturnFacts & { original: Original }): JudgedReturn {
   const { amount, provisional = 0n, member, until = '' } = figures;
   if (returned.disputed > 0n || returned.ended) return { refuse: 'dispute-exists' };
-  if (amount <= 0n || amount > original.amount - returned.refunded) return { refuse: 'refund-exceeds' };
+  if (amount <= 0n || amount > paidOf(original) - returned.refunded) return { refuse: 'refund-exceeds' };
   if (provisional < 0n || provisional > amount)
     throw new RangeError('a provisional credit is part of what is disputed');
   const { issuer } = original;
@@ -158,7 +180,7 @@ function open({ figures, original, returned }: ReturnFacts & { original: Origina
     legs: [
       debit(provisionalOf(issuer, figures.original), amount),
       credit(member, provisional),
-      credit(suspenseOf(issuer, figures.original), amount - provisional),
+      credit(readyOf(issuer, figures.original), amount - provisional),
     ],
     amount,
     fee: 0n,
@@ -193,7 +215,7 @@ function end(facts: ReturnFacts & { original: Original }): JudgedReturn {
   const legs = [
     debit(member, covered),
     debit(receivableOf(issuer, member.owner), provisional - covered),
-    debit(suspenseOf(issuer, figures.original), ready),
+    debit(readyOf(issuer, figures.original), ready),
     credit(back.account, disputed),
   ];
   return { legs, amount: disputed, fee: 0n, returned: closed };

@@ -2,11 +2,12 @@
 import type { CardUid, CooperativeId, MemberId } from '../../protocol/ids.ts';
 import type { LimitProfile } from '../../protocol/limits.ts';
 import type { Refusal } from '../../protocol/refusals.ts';
-import { quote, type Tariff } from '../../protocol/tariffs.ts';
+import type { Tariff } from '../../protocol/tariffs.ts';
 import { memberOf } from './accounts.ts';
 import type { Guard, Verdict } from './entries.ts';
 import { type Holder, isLicensed, type LicenceOf, mayHold } from './licence.ts';
 import { incomeGuards } from './limits.ts';
+import { sending } from './sending.ts';
 
 interface Party {
   readonly issuer: CooperativeId;
@@ -21,9 +22,7 @@ export interface TransferFacts {
   /** What the receiver gets, in rupiah, above zero. */
   readonly amount: bigint;
   readonly card: (Party & { readonly uid: CardUid }) | null;
-  /** Whether the kiosk's outlet is open. */
-  readonly outletOpen: boolean;
-  readonly outletClass: string;
+  readonly outlet: { readonly class: string; readonly open: boolean } | null;
   /** Whose card has the number that was typed; null if no card has it. */
   readonly receiver: Party | null;
   readonly tariffs: readonly Tariff[];
@@ -43,7 +42,7 @@ const takesIn = ({ receiver, licenceOf, holderOf }: TransferFacts) =>
 const checks: readonly (readonly [Refusal, (facts: TransferFacts) => boolean])[] = [
   ['card-unknown', ({ card }) => card === null],
   ['card-blocked', ({ card }) => card?.active !== true],
-  ['outlet-closed', ({ outletOpen }) => !outletOpen],
+  ['outlet-closed', ({ outlet }) => outlet?.open !== true],
   // One word for both: who tries numbers learns no more than whether money can be sent there.
   ['receiver-unknown', ({ receiver }) => receiver?.active !== true],
   ['transfer-self', ({ card, receiver }) => card?.member === receiver?.member],
@@ -53,40 +52,22 @@ const checks: readonly (readonly [Refusal, (facts: TransferFacts) => boolean])[]
 ];
 
 /**
- * Judges a transfer. The sender pays the fee on top: amount and fee leave the account, the amount arrives. Funds, the
- * card's status, the cap and the limits of both members are judged inside the post.
+ * Judges a transfer. All of the amount arrives; who pays a fee on top, the tariff says. Funds, the card's status, the
+ * cap and the limits of both members are judged inside the post.
  */
 export function judgeTransfer(facts: TransferFacts): Verdict {
   for (const [refuse, fails] of checks) if (fails(facts)) return { refuse, outcome: 'declined' };
-  const { card, receiver, amount, date, netDebitCap, capAlert } = facts;
-  if (card === null || receiver === null) throw new Error('the checks let an unknown card or receiver through');
+  const { card, outlet, receiver, amount, netDebitCap, capAlert } = facts;
+  if (card === null || outlet === null || receiver === null)
+    throw new Error('the checks let an unknown card, outlet or receiver through');
   const { issuer, uid } = card;
-  const acquirer = receiver.issuer;
-  const { fee, shares } = quote(facts.tariffs, {
-    kind: 'transfer',
-    issuer,
-    acquirer,
-    class: facts.outletClass,
-    amount,
-    date,
-  });
-  const total = amount + fee;
-  const [sender, earner] = [memberOf(issuer, card.member), memberOf(acquirer, receiver.member)];
+  const [sender, earner] = [memberOf(issuer, card.member), memberOf(receiver.issuer, receiver.member)];
+  const { figures, leaves } = sending({ ...facts, kind: 'transfer', class: outlet.class }, sender, earner);
   const { perDay: day, perMonth: month } = card.limits;
-  const figures = {
-    issuer,
-    acquirer,
-    from: [{ account: sender, amount: total }],
-    to: [{ account: earner, amount }],
-    amount: total,
-    fee,
-    shares,
-    authority: 'pin' as const,
-  };
   const guards: Guard[] = [
     { kind: 'card-active', card: uid },
     { kind: 'pin', card: uid },
-    { kind: 'spend', account: sender, amount: total, day, month },
+    { kind: 'spend', account: sender, amount: leaves, day, month },
     { kind: 'cap', cooperative: issuer, max: netDebitCap, alert: capAlert },
     ...incomeGuards(earner, amount, receiver.limits),
   ];

@@ -100,6 +100,22 @@ export interface OpenHold extends HoldSlip {
   readonly claim: string | null;
 }
 
+/** A dispute that is not decided, with the payment it is about. */
+export interface OpenDispute {
+  /** Of the payment. */
+  readonly key: DecisionKey;
+  /** Whose account the money is for. */
+  readonly member: Account;
+  /** In rupiah: what is disputed, what of it the member has in hand, what of the payment came back before. */
+  readonly disputed: bigint;
+  readonly provisional: bigint;
+  readonly refunded: bigint;
+  /** Hub time by which it must be decided, milliseconds since 1970 UTC. */
+  readonly until: number;
+  /** JSON text of the payment's Receipt. */
+  readonly receipt: string;
+}
+
 export interface Alarm {
   readonly at: number;
   /** A short fixed name, for example `body-differs`, `slot-taken`, `topic-foreign`. */
@@ -182,7 +198,8 @@ export class LedgerFault extends Error {
 export interface Ledger {
   /**
    * Decides requests that arrive together in one durable commit, in the order of the calls. The same key and hash get
-   * the same answer; a failed guard declines that request only. Resolves after the commit reached the disk.
+   * the same answer; a failed guard declines that request only. A step of a dispute that is refused is told, and not
+   * kept: the same key may be asked again. Resolves after the commit reached the disk.
    * @throws LedgerFault when the engine failed: nothing is known about the request then.
    */
   post(request: PostRequest): Promise<Posting>;
@@ -216,6 +233,8 @@ export interface Ledger {
   ending(key: DecisionKey): Promise<string | null>;
   /** Every open hold, the oldest first. */
   holds(): Promise<readonly OpenHold[]>;
+  /** Every open dispute, the one due first first. */
+  disputes(): Promise<readonly OpenDispute[]>;
   /** What is left of a counter's float, in rupiah. */
   float(outlet: OutletId): Promise<bigint>;
   putCard(card: LedgerCard): Promise<void>;

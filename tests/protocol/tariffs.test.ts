@@ -166,8 +166,8 @@ test.each<[TariffKind, string]>([
   ['purchase', 'merchant member'],
   ['deposit', 'issuer'],
   ['withdrawal', 'issuer'],
-  ['transfer', 'member'],
-  ['payout', 'nobody'],
+  ['transfer', 'member issuer'],
+  ['payout', 'member issuer'],
   ['bill', 'nobody'],
 ])('a %s may be paid for by: %s', (kind, allowed) => {
   const sound = (['merchant', 'member', 'issuer'] as const).filter(

@@ -63,7 +63,12 @@ const queries = {
       OR returned.refunded + returned.disputed > paid.amount
     UNION SELECT returned.key FROM returned LEFT JOIN taken ON taken.key = returned.key WHERE taken.key IS NULL
     UNION SELECT returned.key FROM returned WHERE returned.disputed <> coalesce((SELECT -balance FROM account
-      WHERE kind = 'provisional' AND owner = (returned.key >> 24) || '/' || (returned.key & 16777215)), 0)`,
+      WHERE kind = 'provisional' AND owner = (returned.key >> 24) || '/' || (returned.key & 16777215)), 0)
+    UNION SELECT returned.key FROM returned WHERE disputed - provisional <> coalesce((SELECT balance FROM account
+      WHERE kind = 'suspense' AND owner = 'dispute ' || (returned.key >> 24) || '/' || (returned.key & 16777215)), 0)
+    UNION SELECT leg.entry FROM account JOIN leg ON leg.id = account.head
+      WHERE kind = 'provisional' AND account.balance <> 0 AND NOT EXISTS (SELECT 1 FROM returned
+        WHERE account.owner = (returned.key >> 24) || '/' || (returned.key & 16777215))`,
   // What was released ends by the word that the cash is out or by two officers; nothing else is paid (TRUTH section 6).
   misended: `SELECT key FROM hold
     WHERE (released IS NULL AND state = 'released') OR (released IS NOT NULL AND state = 'held')

@@ -48,7 +48,10 @@ function originalOf(desk: Desk, decision: Decision | null): Original | null {
   const shares = receipt.shares.map(({ to, amount }) => ({ to, amount: rupiah(amount) })) as FeeShare[];
   const { issuer, acquirer } = receipt as unknown as Pick<Original, 'issuer' | 'acquirer'>;
   const priced = { issuer, acquirer, amount: decision.amount, fee: rupiah(receipt.fee), shares };
-  return { ...priced, to: payeesOf(desk.legsOf(decision), priced) };
+  const legs = desk.legsOf(decision);
+  const loss = legs.find((leg) => leg.account.kind === 'guarantee-loss');
+  const lost = loss === undefined ? {} : { lost: { account: loss.account, amount: -loss.amount } };
+  return { ...priced, ...lost, to: payeesOf(legs, priced) };
 }
 
 /** `origin/seq`, as the books name a payment. */
@@ -60,6 +63,8 @@ function keyNamed(name: string): DecisionKey {
 /** Refunds, voids and disputes, against all that was taken back of the payment so far, in this batch too. */
 export function deriveReturn(desk: Desk, kind: ReturnKind | 'void', figures: ReturnFigures): Derived | Refused {
   const key = keyNamed(figures.original);
+  // The accounts of a dispute are named after it: two spellings would be two disputes.
+  if (figures.original !== `${key.origin}/${key.seq}`) throw new RangeError(`${figures.original} is no payment's name`);
   if (key.origin >= VOID_ORIGIN) throw new RangeError(`${figures.original} is no kiosk's payment`);
   const number = keyNumber(key);
   const original = originalOf(desk, desk.decisions.find(number));
@@ -68,7 +73,9 @@ export function deriveReturn(desk: Desk, kind: ReturnKind | 'void', figures: Ret
   const judged = judgeReturn({ kind, figures: named, original, returned, free: desk.books.free });
   if ('refuse' in judged) return declined(judged.refuse);
   const { legs, amount, fee } = judged;
-  const entry = returnEntry(kind, { legs, authority: figures.authority, payer: named.member, fee });
+  // A refund is answered to the outlet, at which the member need not be: what the member has is not said there.
+  const payer = kind === 'refund' ? null : named.member;
+  const entry = returnEntry(kind, { legs, authority: figures.authority, payer, fee });
   const approved = () => desk.returned.put(number, judged.returned, named.member);
   return { entry, amount, original: number, approved };
 }

@@ -10,6 +10,7 @@ import type {
   HoldAnswer,
   LedgerCard,
   Line,
+  OpenDispute,
   OpenHold,
   OpenReload,
   PostRequest,
@@ -23,7 +24,7 @@ import { type Decision, keyNumber, keyOf, openDecisions } from './decisions.ts';
 import { type Floats, type Holds, openFloats, openHolds, slipOf } from './holds.ts';
 import { type Desk, judgeCancel, judgePost } from './judge.ts';
 import { expireHolds, judgeHold, judgeRelease, judgeSettle } from './judgehold.ts';
-import { openReturned } from './returned.ts';
+import { openReturned, readDisputes } from './returned.ts';
 
 /** One thing to write. */
 export type Work =
@@ -56,6 +57,7 @@ export interface Engine {
   readonly openHold: (key: DecisionKey) => string | null;
   readonly ending: (key: DecisionKey) => string | null;
   readonly holds: () => readonly OpenHold[];
+  readonly disputes: () => readonly OpenDispute[];
   readonly float: (outlet: OutletId) => bigint;
   /**
    * Moves the write-ahead log into the file once it has grown; to be called between batches, after the answers
@@ -319,6 +321,7 @@ export function openEngine({ path, walPages = WAL_PAGES }: EngineOptions): Engin
         openReload(row, sql.filled.all(row.id, row.owner) as OpenReload['filled']),
       ),
     ...questions(holds, floats),
+    disputes: () => readDisputes(db),
     tidy,
     close: () => db.close(),
   };

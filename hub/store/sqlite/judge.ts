@@ -185,8 +185,8 @@ interface Recorded {
   readonly counted: bigint;
 }
 
-/** Writes the decision down, with its entry if it was approved. */
-export function record(desk: Desk, judged: Judged, recorded: Recorded): Decision {
+/** Makes the decision; posts the legs of one that was approved. */
+function decisionOf(desk: Desk, judged: Judged, recorded: Recorded): Decision {
   const { key, hash, at, date, facts, slot, evidence, counted } = recorded;
   const id = desk.decisions.nextId();
   const approved = 'approve' in judged ? judged : null;
@@ -212,7 +212,7 @@ export function record(desk: Desk, judged: Judged, recorded: Recorded): Decision
     facts: { ...facts, amount },
     posted,
   });
-  const decision: Decision = {
+  return {
     id,
     key: keyNumber(key),
     hash,
@@ -234,10 +234,24 @@ export function record(desk: Desk, judged: Judged, recorded: Recorded): Decision
     receipt: JSON.stringify(receipt),
     evidence,
   };
+}
+
+/** Writes the decision down, with its entry if it was approved. */
+export function record(desk: Desk, judged: Judged, recorded: Recorded): Decision {
+  const decision = decisionOf(desk, judged, recorded);
   desk.decisions.add(decision);
-  derived?.approved?.();
+  if ('approve' in judged) judged.derived?.approved?.();
   return decision;
 }
+
+const DISPUTE_STEPS: readonly string[] = ['dispute', 'dispute-won', 'dispute-lost', 'dispute-lapsed'];
+
+/**
+ * A step of a dispute has the one key that its payment gives it: a refusal that was kept there would stand in the way
+ * of the step that is right, and of the end of its term.
+ */
+const isToldOnly = (verdict: PostRequest['verdict'], judged: Judged) =>
+  !('approve' in judged) && 'approve' in verdict && DISPUTE_STEPS.includes(verdict.approve.kind);
 
 const voidKey = ({ origin, seq }: DecisionKey): DecisionKey => ({ origin: VOID_ORIGIN + origin, seq });
 
@@ -309,7 +323,9 @@ export function judgePost(desk: Desk, request: PostRequest): Posting {
     warnOfCaps(desk, request, judged);
   }
   warnOfBudget(desk, request, judged, date);
-  const decision = record(desk, judged, { key, hash, at, date, facts, slot, evidence, counted });
+  const recorded = { key, hash, at, date, facts, slot, evidence, counted };
+  if (isToldOnly(verdict, judged)) return answer(desk, decisionOf(desk, judged, recorded), false);
+  const decision = record(desk, judged, recorded);
   if (decision.outcome === 'approved') {
     if (decision.original !== null) returnReward(desk, decision);
     if (request.follows !== undefined) for (const next of request.follows) judgePost(desk, next);

@@ -9,6 +9,7 @@ import {
   type Ledger,
   LedgerFault,
   type Line,
+  type OpenDispute,
   type OpenHold,
   type OpenReload,
   type Posting,
@@ -33,6 +34,7 @@ export type Call =
   | { readonly id: number; readonly do: 'standing'; readonly key: DecisionKey }
   | { readonly id: number; readonly do: 'openReloads' }
   | { readonly id: number; readonly do: 'holds' }
+  | { readonly id: number; readonly do: 'disputes' }
   | { readonly id: number; readonly do: 'openHold'; readonly key: DecisionKey }
   | { readonly id: number; readonly do: 'ending'; readonly key: DecisionKey }
   | { readonly id: number; readonly do: 'float'; readonly outlet: OutletId }
@@ -256,6 +258,7 @@ export async function openLedger({
     openHold: (key) => link.ask<string | null>({ do: 'openHold', key }),
     ending: (key) => link.ask<string | null>({ do: 'ending', key }),
     holds: () => link.ask<readonly OpenHold[]>({ do: 'holds' }),
+    disputes: () => link.ask<readonly OpenDispute[]>({ do: 'disputes' }),
     float: (outlet) => link.ask<bigint>({ do: 'float', outlet }),
     putCard: (card) => queue.push({ do: 'card', card }, done),
     alarm: (alarm) => queue.push({ do: 'alarm', alarm }, done),

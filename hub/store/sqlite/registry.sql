@@ -262,6 +262,23 @@ CREATE TRIGGER IF NOT EXISTS drain_forward BEFORE UPDATE OF state ON drain
 WHEN NOT (OLD.state = 'open' OR (OLD.state = 'proven' AND NEW.state = 'booked'))
 BEGIN SELECT RAISE(ABORT, 'what is known of a drain is never taken back'); END;
 
+-- What people said about disputed payments; see the port. who and evidence are JSON lists of texts.
+CREATE TABLE IF NOT EXISTS dispute_note (
+  id       INTEGER PRIMARY KEY,
+  payment  TEXT NOT NULL,
+  hash     TEXT NOT NULL CHECK (length(hash) = 32),
+  at       INTEGER NOT NULL,
+  step     TEXT NOT NULL CHECK (step IN ('open', 'won', 'lost')),
+  who      TEXT NOT NULL,
+  reason   TEXT NOT NULL CHECK (length(reason) BETWEEN 1 AND 500),
+  evidence TEXT NOT NULL,
+  UNIQUE (payment, hash)
+) STRICT;
+CREATE TRIGGER IF NOT EXISTS dispute_note_kept BEFORE DELETE ON dispute_note
+BEGIN SELECT RAISE(ABORT, 'what was said of a dispute is never forgotten'); END;
+CREATE TRIGGER IF NOT EXISTS dispute_note_final BEFORE UPDATE ON dispute_note
+BEGIN SELECT RAISE(ABORT, 'what was said of a dispute never changes'); END;
+
 -- `owner`: NULL where the outlet is the cooperative's own. `payees`: JSON, empty where the outlet earns all it takes.
 CREATE TABLE IF NOT EXISTS outlet (
   id          TEXT PRIMARY KEY,

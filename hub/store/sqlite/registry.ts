@@ -10,6 +10,7 @@ import type { Drains } from '../drains.ts';
 import type { Card, Cooperative, Kiosk, Making, Member, Outlet, Registry } from '../registry.ts';
 import { openCardStock } from './cardstock.ts';
 import { openDatabase } from './database.ts';
+import { openDisputeNotes } from './disputenotes.ts';
 import { openDrains } from './drains.ts';
 import { type LoadedIncentives, loadIncentives, openIncentives } from './incentives.ts';
 import { openLicences } from './licences.ts';
@@ -103,10 +104,10 @@ function load(db: Database.Database): Loaded {
 }
 
 function insertOutlet(db: Database.Database, row: Outlet, book: PayeeBook): void {
-  const { id, cooperative, name, open, owner = null, payees = [] } = row;
+  const { id, cooperative, name, class: kind, open, owner = null, payees = [] } = row;
   const fault = payeesFault(row, book);
   if (fault !== null) throw new RangeError(`outlet ${id}: ${fault}`);
-  db.prepare(sql.outlet).run(id, cooperative, name, row.class, open ? 1 : 0, owner, JSON.stringify(payees));
+  db.prepare(sql.outlet).run(id, cooperative, name, kind, open ? 1 : 0, owner, JSON.stringify(payees));
 }
 
 type CardMaps = Pick<Loaded, 'cards' | 'members'>;
@@ -238,6 +239,7 @@ export function openRegistry({ path }: { readonly path: string }): Registry {
     ...licences,
     ...openLimits(db, loaded),
     ...openIncentives(db, loaded),
+    ...openDisputeNotes(db),
     enrol,
     revoke,
     refresh,

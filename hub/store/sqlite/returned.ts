@@ -2,6 +2,8 @@
 import type Database from 'better-sqlite3';
 import type { Account } from '../../rules/accounts.ts';
 import { NOTHING_RETURNED, type Returned } from '../../rules/returns.ts';
+import type { OpenDispute } from '../ledger.ts';
+import { keyOf } from './decisions.ts';
 
 export interface ReturnedRows {
   /** By the payment's `keyNumber`. */
@@ -21,6 +23,21 @@ interface Row {
   readonly ended: bigint;
 }
 
+type OpenRow = Pick<OpenDispute, 'disputed' | 'provisional' | 'refunded' | 'receipt'> &
+  Pick<Account, 'cooperative' | 'owner'> & { readonly key: bigint; readonly until: bigint };
+
+/** The open disputes of a ledger file, whoever has it open; the one due first first. */
+export function readDisputes(db: Database.Database): readonly OpenDispute[] {
+  const open = db.prepare(`SELECT returned.key, cooperative, owner, disputed, provisional, refunded, until, receipt
+    FROM returned JOIN entry ON entry.key = returned.key WHERE until IS NOT NULL ORDER BY until, returned.key`);
+  return (open.safeIntegers().all() as OpenRow[]).map(({ key, cooperative, owner, until, ...row }) => ({
+    ...row,
+    key: keyOf(Number(key)),
+    member: { cooperative, kind: 'member', owner },
+    until: Number(until),
+  }));
+}
+
 /** Opens the rows of a ledger database. */
 export function openReturned(db: Database.Database): ReturnedRows {
   const find = db
@@ -30,7 +47,7 @@ export function openReturned(db: Database.Database): ReturnedRows {
   const put = db.prepare(`INSERT INTO returned (key, refunded, disputed, provisional, until, ended, cooperative, owner)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET refunded = excluded.refunded,
       disputed = excluded.disputed, provisional = excluded.provisional, until = excluded.until,
-      ended = excluded.ended`);
+      ended = excluded.ended, cooperative = excluded.cooperative, owner = excluded.owner`);
   const due = db.prepare('SELECT key FROM returned WHERE until <= ? ORDER BY until, key').pluck();
   return {
     of(key) {

@@ -147,6 +147,12 @@ CREATE TABLE IF NOT EXISTS returned (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS returned_until ON returned (until) WHERE until IS NOT NULL;
 
+CREATE TRIGGER IF NOT EXISTS returned_kept BEFORE DELETE ON returned
+BEGIN SELECT RAISE(ABORT, 'what was taken back is never forgotten'); END;
+CREATE TRIGGER IF NOT EXISTS returned_forward BEFORE UPDATE ON returned
+WHEN NEW.key <> OLD.key OR NEW.refunded < OLD.refunded OR NEW.ended < OLD.ended
+BEGIN SELECT RAISE(ABORT, 'what was taken back only grows'); END;
+
 CREATE TABLE IF NOT EXISTS alarm (
   id     INTEGER PRIMARY KEY,
   at     INTEGER NOT NULL,

@@ -12,7 +12,7 @@ const transfer = (seq: number, to: string, amount: number, more: object = {}) =>
   ...more,
 });
 
-test('Siti sends 50.000 to Slamet of her own cooperative, and 100.000 to Dewi of the consumer cooperative', async () => {
+test('Siti sends 50.000 to Slamet of her own cooperative, and 100.000 to Dewi of toko', async () => {
   const { kiosk, table } = await openTreasury();
   const loket = await kiosk('loket-1', 'kud-loket', 'counter');
   const books = [

@@ -51,10 +51,10 @@ const wrong: readonly (readonly [string, (facts: PurchaseFacts) => PurchaseFacts
   ['a blocked card', (f) => ({ ...f, card: f.card && { ...f.card, active: false } }), 'card-blocked', 'declined'],
   ['a kiosk without outlet', (f) => ({ ...f, outlet: null }), 'outlet-closed', 'declined'],
   ['a closed outlet', (f) => ({ ...f, outlet: f.outlet && { ...f.outlet, open: false } }), 'outlet-closed', 'declined'],
-  ['a fare not the same for each', (f) => ({ ...f, passengers: 3 }), 'fare-uneven', 'declined'],
   ['a licence for home only', (f) => ({ ...f, licenceOf: () => NO_LICENCE }), 'not-licensed', 'declined'],
   ['a rupiah above the limit', (f) => ({ ...f, limits: { ...f.limits, perTap: 49_999n } }), 'pay-limit', 'declined'],
   ['more than goes without PIN', (f) => ({ ...f, limits: { ...f.limits, pinAbove: 1n } }), 'pin-needed', 'declined'],
+  ['a fare not the same for each', (f) => ({ ...f, passengers: 3 }), 'fare-uneven', 'declined'],
 ];
 
 function certified(facts: PurchaseFacts, change: Partial<PurchaseFacts['certificate']>): PurchaseFacts {

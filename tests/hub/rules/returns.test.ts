@@ -100,7 +100,7 @@ test('a dispute lays money out; won, the outlet gives it back; lost, the member 
   expect(written(opened.legs)).toEqual([
     'Dr angkot/provisional/7/1 50000',
     'Cr angkot/member/siti 30000',
-    'Cr angkot/suspense/7/1 20000',
+    'Cr angkot/suspense/dispute 7/1 20000',
   ]);
   const { returned } = opened;
   expect(written(step({ kind: 'dispute-won', returned }).legs)).toEqual([
@@ -115,19 +115,19 @@ test('a dispute lays money out; won, the outlet gives it back; lost, the member 
     'Dr angkot/fee-income/- 150',
     'Cr platform/position/pasar 50',
     'Dr platform/fee-income/- 50',
-    'Dr angkot/suspense/7/1 20000',
+    'Dr angkot/suspense/dispute 7/1 20000',
     'Cr angkot/member/siti 20000',
   ]);
   expect(written(step({ kind: 'dispute-lost', returned, free: () => 25_000n }).legs)).toEqual([
     'Dr angkot/member/siti 25000',
     'Dr angkot/receivable/siti 5000',
-    'Dr angkot/suspense/7/1 20000',
+    'Dr angkot/suspense/dispute 7/1 20000',
     'Cr angkot/provisional/7/1 50000',
   ]);
   expect(written(step({ kind: 'dispute-lapsed', returned }).legs)).toEqual([
     'Dr angkot/guarantee-loss/7/1 50000',
     'Cr angkot/provisional/7/1 50000',
-    'Dr angkot/suspense/7/1 20000',
+    'Dr angkot/suspense/dispute 7/1 20000',
     'Cr angkot/member/siti 20000',
   ]);
 });
@@ -137,7 +137,7 @@ test('a refund during a dispute repays the provisional credit first, and ends th
   const some = step({ kind: 'refund', amount: 25_000n, returned });
   expect(written(some.legs).filter((leg) => /\/(member|provisional|suspense)\//.test(leg))).toEqual([
     'Cr angkot/provisional/7/1 25000',
-    'Dr angkot/suspense/7/1 15000',
+    'Dr angkot/suspense/dispute 7/1 15000',
     'Cr angkot/member/siti 15000',
   ]);
   expect(some.returned).toMatchObject({ refunded: 25_000n, disputed: 15_000n, provisional: 0n, ended: false });

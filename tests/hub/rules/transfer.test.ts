@@ -6,14 +6,14 @@ import { entryOf, imbalance, type Static } from '../../../hub/rules/postings.ts'
 import { judgeTransfer, type TransferFacts } from '../../../hub/rules/transfer.ts';
 import type { CardUid, CooperativeId, MemberId } from '../../../protocol/ids.ts';
 import { registered } from '../../../protocol/limits.ts';
+import type { Tariff } from '../../../protocol/tariffs.ts';
 
 const uid = '04a1b2c3d4e5f6' as CardUid;
 const facts: TransferFacts = {
   date: '2026-11-24',
   amount: 100_000n,
   card: { uid, issuer: 'pasar' as CooperativeId, member: 'siti' as MemberId, active: true, limits: registered },
-  outletOpen: true,
-  outletClass: 'counter',
+  outlet: { class: 'counter', open: true },
   receiver: { issuer: 'toko' as CooperativeId, member: 'dewi' as MemberId, active: true, limits: registered },
   tariffs: [],
   licenceOf: () => DEMO_LICENCE,
@@ -31,11 +31,11 @@ const approved = (changes: Partial<TransferFacts> = {}) => {
   return verdict;
 };
 
-test('a fee of 1.000 is paid by the sender on top, and comes to those whom the tariff names', () => {
-  const tariff = {
+const charged = (direction: 'member' | 'issuer') => {
+  const tariff: Tariff = {
     version: 9,
     kind: 'transfer',
-    direction: 'member',
+    direction,
     reach: 'off-us',
     fixed: 1_000n,
     basisPoints: 0,
@@ -48,10 +48,17 @@ test('a fee of 1.000 is paid by the sender on top, and comes to those whom the t
     ],
     from: '2020-01-01',
   };
-  const { approve } = approved({ tariffs: [tariff as TransferFacts['tariffs'][number]] });
+  const { approve, guards } = approved({ tariffs: [tariff] });
   const { legs, fee, payer } = entryOf(approve as Static);
   expect([fee, payer && accountName(payer), imbalance(legs)]).toEqual([1_000n, 'pasar/member/siti', null]);
-  expect(legs.map(({ account, amount }) => `${amount < 0n ? 'Dr' : 'Cr'} ${accountName(account)} ${amount}`)).toEqual([
+  const spent = guards.find(({ kind }) => kind === 'spend');
+  const lines = legs.map(({ account, amount }) => `${amount < 0n ? 'Dr' : 'Cr'} ${accountName(account)} ${amount}`);
+  return { lines, spent: spent?.kind === 'spend' ? spent.amount : null };
+};
+
+test('a fee of 1.000 is paid by the sender on top, and comes to those whom the tariff names', () => {
+  const { lines, spent } = charged('member');
+  expect(lines).toEqual([
     'Dr toko/position/pasar -101000',
     'Cr toko/member/dewi 100000',
     'Cr toko/fee-income/- 200',
@@ -64,9 +71,20 @@ test('a fee of 1.000 is paid by the sender on top, and comes to those whom the t
     'Dr platform/position/toko -400',
     'Cr platform/fee-income/- 400',
   ]);
+  expect(spent).toBe(101_000n);
 });
 
-test('the post guards the sender’s card, day and month, the cap of that cooperative, and the receiver’s room', () => {
+test('a fee that the sender’s cooperative pays is its expense, and nothing to the sender’s limits', () => {
+  const { lines, spent } = charged('issuer');
+  expect(lines.slice(5, 8)).toEqual([
+    'Dr pasar/member/siti -100000',
+    'Dr pasar/fee-expense/- -1000',
+    'Cr pasar/position/toko 101000',
+  ]);
+  expect(spent).toBe(100_000n);
+});
+
+test('the post guards the sender’s card, day and month, the cap there, and the receiver’s room', () => {
   const sender = { cooperative: 'pasar', kind: 'member', owner: 'siti' };
   const receiver = { cooperative: 'toko', kind: 'member', owner: 'dewi' };
   const amount = 100_000n;
@@ -83,7 +101,7 @@ test('the post guards the sender’s card, day and month, the cap of that cooper
 test.each<readonly [string, Partial<TransferFacts>]>([
   ['card-unknown', { card: null }],
   ['card-blocked', { card: facts.card && { ...facts.card, active: false } }],
-  ['outlet-closed', { outletOpen: false }],
+  ['outlet-closed', { outlet: { class: 'counter', open: false } }],
   ['receiver-unknown', { receiver: null }],
   ['receiver-unknown', { receiver: facts.receiver && { ...facts.receiver, active: false } }],
   ['transfer-self', { receiver: facts.card }],
