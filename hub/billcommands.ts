@@ -70,7 +70,9 @@ async function end(deps: HoldCommandDeps, word: 'post' | 'void', key: DecisionKe
 }
 
 /** The next free number of two officers at the hub itself, and what the last one did. */
-async function nextDeed({ standing }: Ledger): Promise<{ readonly key: DecisionKey; readonly last: Receipt | null }> {
+export async function nextDeed({
+  standing,
+}: Ledger): Promise<{ readonly key: DecisionKey; readonly last: Receipt | null }> {
   let last: Receipt | null = null;
   for (let seq = 1; ; seq += 1) {
     const key = { origin: OFFICE_ORIGIN, seq };

@@ -13,6 +13,7 @@ import { examine, freeBytes, spellFindings } from './doctor.ts';
 import { makeLog, realEdges } from './edges.ts';
 import { writeAtomic } from './files.ts';
 import { addHoldCommands } from './holdcommands.ts';
+import { addIncentiveCommands } from './incentivecommands.ts';
 import { initHub, writeHubCard } from './init.ts';
 import { addIssueCommands } from './issuecommands.ts';
 import { afterRotation, handOver, initKeys, masterPassphrase, rotateKeys, spellGrown, spellKeys } from './keys.ts';
@@ -366,6 +367,7 @@ function program(): Command {
   addLimitCommands(root, { say, fail, now: Date.now });
   addDisputeCommands(root, { say, fail, now: Date.now });
   addBookCommands(root, { say, fail, now: Date.now });
+  addIncentiveCommands(root, { say, fail, now: Date.now });
   return root;
 }
 

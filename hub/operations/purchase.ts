@@ -14,6 +14,7 @@ import type { Shown } from '../store/tariffbooks.ts';
 import type { Vault } from '../vault.ts';
 import { NOTHING, verifyClaim } from './certificate.ts';
 import type { DrainsDeps } from './drains.ts';
+import { rewardOf } from './reward.ts';
 import { heal } from './taps.ts';
 
 export interface PurchaseDeps extends DrainsDeps {
@@ -89,15 +90,17 @@ function draft(deps: PurchaseDeps, request: Request<'purchase'>): Draft {
   });
   const acquirer: CooperativeId | null = outlet?.cooperative ?? null;
   const outletId: OutletId | null = outlet?.id ?? null;
+  const key = { origin: kiosk.no, seq: body.seq };
   const { passengers } = body;
   const post: PostRequest = {
-    key: { origin: kiosk.no, seq: body.seq },
+    key,
     hash,
     at,
     verdict,
     slot: verified.slot,
     facts: { amount, card: card?.uid ?? null, issuer: card?.issuer ?? null, acquirer, outlet: outletId, passengers },
     evidence: verified.evidence,
+    follows: rewardOf(registry, key, at, verdict, card?.uid ?? null),
   };
   return { post, healed };
 }

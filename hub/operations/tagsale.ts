@@ -14,6 +14,7 @@ import type { Card, Kiosk, Registry } from '../store/registry.ts';
 import type { Vault } from '../vault.ts';
 import { capOf, classed } from './purchase.ts';
 import { type Begin, type Begun, failed, type Refused } from './relay.ts';
+import { rewardOf } from './reward.ts';
 
 export interface TagSaleDeps {
   readonly vault: Pick<Vault, 'tagKeyring' | 'receiptMac'>;
@@ -95,8 +96,9 @@ function draft({ registry, now }: TagSaleDeps, bound: Bound, keyVersion: number,
     ...capOf(registry, issuer),
     acquirerCap: capOf(registry, outlet?.cooperative).netDebitCap,
   });
+  const key = { origin: kiosk.no, seq: asked.seq };
   return {
-    key: { origin: kiosk.no, seq: asked.seq },
+    key,
     hash,
     at,
     verdict,
@@ -110,6 +112,7 @@ function draft({ registry, now }: TagSaleDeps, bound: Bound, keyVersion: number,
       passengers: asked.passengers,
     },
     evidence: packTagEvidence({ keyVersion, kiosk: kiosk.no, seq: asked.seq, amount, ...proven.transcript }),
+    follows: rewardOf(registry, key, at, verdict, uid),
   };
 }
 

@@ -229,6 +229,8 @@ export type Guard =
     }
   /** What comes into the member's account in this month, this one included, stays within `month`. */
   | { readonly kind: 'income'; readonly account: Account; readonly amount: bigint; readonly month: bigint }
+  /** Refuses nothing: an approval that takes this budget down to `low` rupiah writes an alarm. */
+  | { readonly kind: 'budget'; readonly account: Account; readonly low: bigint }
   /** The counter's float does not fall below zero; with the approval it moves by `delta` (TRUTH section 7). */
   | { readonly kind: 'float'; readonly outlet: OutletId; readonly delta: bigint }
   /**

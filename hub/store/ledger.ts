@@ -37,6 +37,8 @@ export const DISPUTE_END_ORIGIN = 12 * 2 ** 24;
 export const COLLECT_ORIGIN = 13 * 2 ** 24;
 /** Two officers at the hub itself. */
 export const OFFICE_ORIGIN = 14 * 2 ** 24;
+/** What a won dispute takes back of a reward, under the seq of the dispute's end. */
+export const REWARD_DISPUTE_ORIGIN = 15 * 2 ** 24;
 
 /** Asks for one decision. */
 export interface PostRequest {
@@ -51,6 +53,11 @@ export interface PostRequest {
   readonly facts: ReceiptFacts;
   /** The claim as verified, packed; kept with the entry. */
   readonly evidence: Uint8Array | null;
+  /**
+   * Decided in the same commit if this request is approved now, and not again by a repetition; whatever becomes of
+   * them, the approval stands. Only of a `post`.
+   */
+  readonly follows?: readonly PostRequest[] | undefined;
 }
 
 export type Posting =

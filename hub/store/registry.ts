@@ -7,6 +7,7 @@ import type { Payee, Takings } from '../rules/payees.ts';
 import type { CardStock } from './cardstock.ts';
 import type { DisputeNotes } from './disputenotes.ts';
 import type { Drains } from './drains.ts';
+import type { Incentives } from './incentives.ts';
 import type { Licences } from './licences.ts';
 import type { LimitBook } from './limits.ts';
 import type { TariffBooks } from './tariffbooks.ts';
@@ -79,7 +80,7 @@ export interface Kiosk {
   readonly revoked: boolean;
 }
 
-export interface Registry extends CardStock, DisputeNotes, Drains, Licences, LimitBook, TariffBooks {
+export interface Registry extends CardStock, DisputeNotes, Drains, Incentives, Licences, LimitBook, TariffBooks {
   cooperatives(): readonly Cooperative[];
   cooperative(id: CooperativeId): Cooperative | undefined;
   member(id: MemberId): Member | undefined;

@@ -20,7 +20,7 @@ import type {
 import { type Books, openBooks } from './books.ts';
 import { openCards } from './cards.ts';
 import { openDatabase } from './database.ts';
-import { keyNumber, keyOf, openDecisions } from './decisions.ts';
+import { type Decision, keyNumber, keyOf, openDecisions } from './decisions.ts';
 import { type Floats, type Holds, openFloats, openHolds, slipOf } from './holds.ts';
 import { type Desk, judgeCancel, judgePost } from './judge.ts';
 import { expireHolds, judgeHold, judgeRelease, judgeSettle } from './judgehold.ts';
@@ -168,6 +168,13 @@ const timeOf = (work: Work | undefined): number => {
   return work.do === 'settle' ? work.settlement.at : work.at;
 };
 
+/** Legs of a decision, of this batch too once that is flushed. */
+function legsOf(sql: Frame, flush: () => void, { leg, legs }: Pick<Decision, 'leg' | 'legs'>): readonly Leg[] {
+  flush();
+  const rows = sql.legs.all(leg, leg + legs) as (Account & { amount: bigint })[];
+  return rows.map(({ amount, ...account }): Leg => ({ account, amount }));
+}
+
 /** Walks an account's chain from `after`, or from its head; the newest line first. */
 function chainOf(books: Books, line: Frame['line'], account: Account, after: number | null, limit: number): Line[] {
   const { id, head } = books.peek(account);
@@ -237,6 +244,7 @@ export function openEngine({ path, walPages = WAL_PAGES }: EngineOptions): Engin
   const version = sql.version.get();
   let tidyAt = walPages;
   let mayWrite = makeAllowance();
+  const spent = new Map<string, string>();
 
   const writeAlarm = ({ at, kind, kiosk, detail }: Alarm) => void sql.alarm.run(at, kind, kiosk, detail);
 
@@ -267,12 +275,9 @@ export function openEngine({ path, walPages = WAL_PAGES }: EngineOptions): Engin
       returned,
       window: openWindow(timeOf(batch.find((work) => timeOf(work) > 0))),
       // A kiosk can repeat what raises one without end and without using up its sequence numbers.
+      spent,
       alarm: (alarm) => void (mayWrite(alarm) && writeAlarm(alarm)),
-      legsOf: ({ leg, legs }) => {
-        flush();
-        const rows = sql.legs.all(leg, leg + legs) as (Account & { amount: bigint })[];
-        return rows.map(({ amount, ...account }): Leg => ({ account, amount }));
-      },
+      legsOf: (decision) => legsOf(sql, flush, decision),
     };
     const answers = batch.map((work) => perform(desk, work, writeAlarm));
     flush();
@@ -287,6 +292,7 @@ export function openEngine({ path, walPages = WAL_PAGES }: EngineOptions): Engin
       if (db.inTransaction) db.exec('ROLLBACK');
       for (const part of [books, cards, decisions, holds, floats]) part.reload();
       mayWrite = makeAllowance();
+      spent.clear();
       if (!isolated(error)) throw error;
       if (batch.length > 1) return batch.flatMap((work) => apply([work]));
       return [{ kind: 'fault', message: error instanceof Error ? error.message : String(error) }];

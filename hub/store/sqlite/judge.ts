@@ -25,6 +25,7 @@ import { type Decision, type Decisions, keyNumber, keyOf } from './decisions.ts'
 import { type Derived, derive, deriveReturn } from './derive.ts';
 import { type Floats, type Holds, mustBeHeld } from './holds.ts';
 import { countLeg, dateOfUse, usageRefusal, warnOfCaps } from './judgelimits.ts';
+import { returnReward, warnOfBudget } from './judgereward.ts';
 import type { ReturnedRows } from './returned.ts';
 
 /** What a judge has on the desk during one batch. */
@@ -38,6 +39,8 @@ export interface Desk {
   /** The open settlement window. */
   readonly window: number;
   readonly alarm: (alarm: Alarm) => void;
+  /** Budgets by account name, with the business date of the last alarm that they are spent. */
+  readonly spent: Map<string, string>;
   /** Legs of a decision as they were posted, of this batch too. */
   readonly legsOf: (decision: Decision) => readonly Leg[];
 }
@@ -103,7 +106,7 @@ function guardRefusal(desk: Desk, guards: readonly Guard[], legs: readonly Leg[]
     } else if (guard.kind === 'spend' || guard.kind === 'income') {
       const refusal = usageRefusal(desk, guard, date);
       if (refusal !== null) return refusal;
-    } else {
+    } else if (guard.kind !== 'budget') {
       const refusal = judgeCard(desk.cards.get(guard.card), guard, at, date);
       if (refusal !== null) return refusal;
     }
@@ -122,7 +125,8 @@ export function draft(desk: Desk, { key, at, verdict }: PostRequest): Drafted {
   return { derived, guards: verdict.guards };
 }
 
-function mustBalance({ origin, seq }: DecisionKey, { legs }: Entry): void {
+/** @throws RangeError if it does not: a bug of the caller or rules. */
+export function mustBalance({ origin, seq }: DecisionKey, { legs }: Entry): void {
   const fault = imbalance(legs);
   if (fault !== null) throw new RangeError(`entry ${origin}/${seq} does not balance: ${fault}`);
 }
@@ -318,9 +322,15 @@ export function judgePost(desk: Desk, request: PostRequest): Posting {
     moveFloats(desk, judged.guards);
     warnOfCaps(desk, request, judged);
   }
+  warnOfBudget(desk, request, judged, date);
   const recorded = { key, hash, at, date, facts, slot, evidence, counted };
   if (isToldOnly(verdict, judged)) return answer(desk, decisionOf(desk, judged, recorded), false);
-  return answer(desk, record(desk, judged, recorded), false);
+  const decision = record(desk, judged, recorded);
+  if (decision.outcome === 'approved') {
+    if (decision.original !== null) returnReward(desk, decision);
+    if (request.follows !== undefined) for (const next of request.follows) judgePost(desk, next);
+  }
+  return answer(desk, decision, false);
 }
 
 /** Undoes an approved sale: what is left of it goes back to the member. */
@@ -343,7 +353,8 @@ function voidSale(desk: Desk, sale: Decision, at: number): void {
   const facts = { amount: sale.amount, card, issuer, acquirer, outlet };
   const date = businessDate(at);
   const approved = { approve: derived.entry, accounts, guards: [], derived };
-  record(desk, approved, { key: voidKey(key), hash: '', at, date, facts, slot: null, evidence: null, counted: 0n });
+  const blank = { hash: '', slot: null, evidence: null, counted: 0n };
+  returnReward(desk, record(desk, approved, { key: voidKey(key), at, date, facts, ...blank }));
   if (sale.card !== null) desk.cards.discount(sale.card, key.origin, sale);
 }
 

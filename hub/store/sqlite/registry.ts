@@ -12,6 +12,7 @@ import { openCardStock } from './cardstock.ts';
 import { openDatabase } from './database.ts';
 import { openDisputeNotes } from './disputenotes.ts';
 import { openDrains } from './drains.ts';
+import { type LoadedIncentives, loadIncentives, openIncentives } from './incentives.ts';
 import { openLicences } from './licences.ts';
 import { type LoadedLimits, loadLimits, openLimits, shipProfiles } from './limits.ts';
 import { openTariffBooks } from './tariffbooks.ts';
@@ -56,7 +57,7 @@ function outletOf({ open, owner, payees: text, ...row }: OutletRow): Outlet {
   return { ...outlet, ...(owner === null ? {} : { owner }), ...(payees.length === 0 ? {} : { payees }) };
 }
 
-interface Loaded extends LoadedLimits {
+interface Loaded extends LoadedLimits, LoadedIncentives {
   readonly cooperatives: Map<CooperativeId, Cooperative>;
   readonly members: Map<MemberId, Member>;
   readonly cards: Map<CardUid, Card>;
@@ -77,6 +78,7 @@ function load(db: Database.Database): Loaded {
   );
   return {
     ...loadLimits(db),
+    ...loadIncentives(db),
     cooperatives: by(
       money<Cooperative & { capAlert: bigint }>(sql.cooperatives).map((row) => ({
         ...row,
@@ -237,6 +239,7 @@ export function openRegistry({ path }: { readonly path: string }): Registry {
     ...licences,
     ...openLimits(db, loaded),
     ...openDisputeNotes(db),
+    ...openIncentives(db, loaded),
     enrol,
     revoke,
     refresh,
