@@ -365,9 +365,9 @@ function program(): Command {
   addLicenceCommands(root, { say, fail, now: Date.now });
   addReportCommands(root, { say, fail, now: Date.now });
   addLimitCommands(root, { say, fail, now: Date.now });
-  addIncentiveCommands(root, { say, fail, now: Date.now });
   addDisputeCommands(root, { say, fail, now: Date.now });
   addBookCommands(root, { say, fail, now: Date.now });
+  addIncentiveCommands(root, { say, fail, now: Date.now });
   return root;
 }
 
