@@ -19,7 +19,7 @@ export interface PurseSaleFacts {
 
 /**
  * Approves: a green light was a promise. No guard may refuse it, neither cap nor card status nor limit, and what the
- * books lack in the purse is the issuer's loss, found in the post. A total that no price has is paid without a fee. That the claim is paid once is its slot's to say.
+ * books lack in the purse is the issuer's loss, found in the post. That the claim is paid once is its slot's to say.
  */
 export function judgePurseSale({ date, amount, card, outlet, tariffs }: PurseSaleFacts): Verdict {
   const { uid, issuer } = card;

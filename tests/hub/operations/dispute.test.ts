@@ -104,7 +104,7 @@ test('won: the outlet gives the money back; lost: the member does; the first dec
   }
 });
 
-test('the member may take it up; another member, another cooperative’s officer learn nothing of the payment', async () => {
+test('the member may take it up; another member or cooperative’s officer learns nothing of the payment', async () => {
   const { deps } = await paid();
   const strangers = [
     opening({ by: { member: 'ak-0002' as MemberId } }),

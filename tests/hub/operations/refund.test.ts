@@ -100,7 +100,7 @@ test('a stall gives a sale back in part and in full, to the account; more than t
   expect(await books(world)).toEqual([1_000_000, 0]);
 });
 
-test('asked again, also after a restart, a refund is answered the same and moves nothing; asking decides nothing', async () => {
+test('asked again, also after a restart, a refund is answered the same and moves nothing more', async () => {
   const world = await openWorld();
   const stall = await desk(world, 'lapak-12', 'stall-12');
   await buy(world, stall, 1, 50_000);
