@@ -28,7 +28,7 @@ export const REFUND_ORIGIN = 5 * 2 ** 24;
 export const BILL_ORIGIN = 6 * 2 ** 24;
 export const TRANSFER_ORIGIN = 7 * 2 ** 24;
 export const PAYOUT_ORIGIN = 8 * 2 ** 24;
-/** Of the payment it rewards; its return has that of the refund. */
+/** Of the payment it rewards; its return has that of the refund, and its seq. */
 export const REWARD_ORIGIN = 9 * 2 ** 24;
 export const REWARD_RETURN_ORIGIN = 10 * 2 ** 24;
 export const DISPUTE_ORIGIN = 11 * 2 ** 24;
@@ -39,6 +39,8 @@ export const COLLECT_ORIGIN = 13 * 2 ** 24;
 export const OFFICE_ORIGIN = 14 * 2 ** 24;
 /** What a won dispute takes back of a reward, under the seq of the dispute's end. */
 export const REWARD_DISPUTE_ORIGIN = 15 * 2 ** 24;
+/** What a void takes back of a reward, under the seq of the sale: a kiosk may number a refund like another's sale. */
+export const REWARD_VOID_ORIGIN = 16 * 2 ** 24;
 
 /** Asks for one decision. */
 export interface PostRequest {

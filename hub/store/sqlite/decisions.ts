@@ -7,9 +7,9 @@ import type { Authority, EntryKind } from '../../rules/entries.ts';
 import type { DecisionKey } from '../ledger.ts';
 
 const SEQS = 2 ** 24;
-const ORIGINS = 2 ** 28;
+const ORIGINS = 2 ** 29;
 
-/** A decision's key as one number: origin · 2^24 + seq, below 2^52 and so exact. */
+/** A decision's key as one number: origin · 2^24 + seq, below 2^53 and so exact. */
 export function keyNumber({ origin, seq }: DecisionKey): number {
   const fits = Number.isInteger(origin) && origin >= 0 && origin < ORIGINS;
   if (!fits || !Number.isInteger(seq) || seq < 0 || seq >= SEQS) throw new RangeError(`no such key: ${origin}, ${seq}`);

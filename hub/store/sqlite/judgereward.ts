@@ -1,7 +1,7 @@
 /** Judging rewards inside a batch: budgets that come to their end, and what goes back with the payment rewarded. */
 import { spellRupiah } from '../../../protocol/money.ts';
 import { accountName } from '../../rules/accounts.ts';
-import type { ReceiptFacts } from '../../rules/entries.ts';
+import type { EntryKind, ReceiptFacts } from '../../rules/entries.ts';
 import { rewardBack, rewardOfReturned } from '../../rules/incentives.ts';
 import { entryOf } from '../../rules/postings.ts';
 import {
@@ -10,6 +10,7 @@ import {
   REWARD_DISPUTE_ORIGIN,
   REWARD_ORIGIN,
   REWARD_RETURN_ORIGIN,
+  REWARD_VOID_ORIGIN,
   VOID_ORIGIN,
 } from '../ledger.ts';
 import { type Decision, keyNumber, keyOf } from './decisions.ts';
@@ -34,11 +35,17 @@ export function warnOfBudget(desk: Desk, { key, at, verdict, facts }: PostReques
   }
 }
 
-/** One for each return, whatever it is a return of. */
-function keyOfReturn({ key, kind }: Decision): DecisionKey {
+const RETURN_ORIGINS: Partial<Record<EntryKind, number>> = {
+  refund: REWARD_RETURN_ORIGIN,
+  void: REWARD_VOID_ORIGIN,
+  'dispute-won': REWARD_DISPUTE_ORIGIN,
+};
+
+/** One for each return, whatever it is a return of; null for what is none. */
+function keyOfReturn({ key, kind }: Decision): DecisionKey | null {
+  const above = kind === null ? undefined : RETURN_ORIGINS[kind];
   const { origin, seq } = keyOf(key);
-  const above = kind === 'dispute-won' ? REWARD_DISPUTE_ORIGIN : REWARD_RETURN_ORIGIN;
-  return { origin: above + (origin % VOID_ORIGIN), seq };
+  return above === undefined ? null : { origin: above + (origin % VOID_ORIGIN), seq };
 }
 
 /**
@@ -46,8 +53,9 @@ function keyOfReturn({ key, kind }: Decision): DecisionKey {
  * of that return. It never stands in that one's way: what is spent already stays the budget's loss, with an alarm.
  */
 export function returnReward(desk: Desk, returned: Decision): void {
-  const { original, kind, at, date } = returned;
-  if (original === null || (kind !== 'refund' && kind !== 'void' && kind !== 'dispute-won')) return;
+  const { original, at, date } = returned;
+  const key = keyOfReturn(returned);
+  if (original === null || key === null) return;
   const { origin, seq } = keyOf(original);
   const paid = desk.decisions.find(original);
   const reward = desk.decisions.find(keyNumber({ origin: REWARD_ORIGIN + origin, seq }));
@@ -55,7 +63,6 @@ export function returnReward(desk: Desk, returned: Decision): void {
   const { refunded } = desk.returned.of(original);
   const of = (part: bigint) => rewardOfReturned(reward.amount, paid.amount, part);
   const due = of(refunded) - of(refunded - returned.amount);
-  const key = keyOfReturn(returned);
   const taken = desk.decisions.find(keyNumber(key)) !== null;
   const payer = desk.legsOf(paid).find((leg) => leg.amount < 0n && leg.account.kind === 'member')?.account ?? null;
   const parts = taken ? [] : rewardBack(desk.legsOf(reward), payer, due, desk.books.free);

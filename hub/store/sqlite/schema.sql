@@ -33,7 +33,7 @@ CREATE TABLE IF NOT EXISTS account (
   CHECK ((bound <> 'credit' OR balance >= 0) AND (bound <> 'debit' OR balance <= 0))
 ) STRICT;
 
--- One decision a row, with or without an entry, appended in the order of judging. key = origin * 2^24 + seq, below 2^52: the
+-- One decision a row, with or without an entry, appended in the order of judging. key = origin * 2^24 + seq, below 2^53: the
 -- business key is the row's own unique key. It is not the rowid: rows of some 800 bytes in the order of 500 kiosks would
 -- split and rewrite scattered pages (13 KB of log per entry against 5.4 KB so).
 CREATE TABLE IF NOT EXISTS entry (

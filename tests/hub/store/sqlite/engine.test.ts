@@ -149,7 +149,7 @@ test('a fault in a batch counts no slot and no day twice for the requests beside
 test('a key outside its numbers is a fault, not a decision', () => {
   const engine = newEngine();
   const keys = [
-    { origin: 2 ** 28, seq: 1 },
+    { origin: 2 ** 29, seq: 1 },
     { origin: 1, seq: 2 ** 24 },
     { origin: -1, seq: 1 },
     { origin: 1.5, seq: 1 },

@@ -197,6 +197,18 @@ test('a void takes all that is left of the reward, once, also after a refund of 
   sound(path);
 });
 
+test('a void takes its reward back also where a refund of another sale came under the same number', () => {
+  const { engine, path } = newFile();
+  const bought = [rewarded([rule(I)], { seq: 1 }), rewarded([rule(I)], { seq: 2 })];
+  words(engine, opening(200_000n), fund(I, 10_000n), ...bought);
+  // A refund has a number of the kiosk's own choice: here that of the first sale.
+  expect(words(engine, refund(1, 50_000n, 2))).toEqual(['approved']);
+  engine.apply([cancel(1)]);
+  expect(engine.balances([member(), payout, budget(I)])).toEqual([200_000n, 0n, 10_000n]);
+  expect(kinds(engine)).toEqual([]);
+  sound(path);
+});
+
 test('a won dispute of part and a void of the rest each take back their part of the reward', () => {
   const { engine, path } = newFile();
   words(engine, opening(80_000n), fund(I, 10_000n), rewarded([rule(I)], { seq: 1 }));
