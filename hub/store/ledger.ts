@@ -37,7 +37,7 @@ export const DISPUTE_END_ORIGIN = 12 * 2 ** 24;
 export const COLLECT_ORIGIN = 13 * 2 ** 24;
 /** Two officers at the hub itself. */
 export const OFFICE_ORIGIN = 14 * 2 ** 24;
-/** What a won dispute takes back of a reward, under the seq of the dispute's end. */
+/** What a dispute that was won or lapsed takes back of a reward, under the seq of the dispute's end. */
 export const REWARD_DISPUTE_ORIGIN = 15 * 2 ** 24;
 /** What a void takes back of a reward, under the seq of the sale: a kiosk may number a refund like another's sale. */
 export const REWARD_VOID_ORIGIN = 16 * 2 ** 24;

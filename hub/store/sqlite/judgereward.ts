@@ -39,6 +39,8 @@ const RETURN_ORIGINS: Partial<Record<EntryKind, number>> = {
   refund: REWARD_RETURN_ORIGIN,
   void: REWARD_VOID_ORIGIN,
   'dispute-won': REWARD_DISPUTE_ORIGIN,
+  // Whoever bears it, the member did not pay in the end.
+  'dispute-lapsed': REWARD_DISPUTE_ORIGIN,
 };
 
 /** One for each return, whatever it is a return of; null for what is none. */
@@ -49,8 +51,8 @@ function keyOfReturn({ key, kind }: Decision): DecisionKey | null {
 }
 
 /**
- * Takes the reward of a payment back as far as a refund, void or won dispute has taken back the payment, in the commit
- * of that return. It never stands in that one's way: what is spent already stays the budget's loss, with an alarm.
+ * Takes the reward of a payment back as far as a refund, void or dispute, won or lapsed, has given the member the
+ * payment back, in the commit of that return. It never stands in that one's way: what is spent already stays the budget's loss, with an alarm.
  */
 export function returnReward(desk: Desk, returned: Decision): void {
   const { original, at, date } = returned;

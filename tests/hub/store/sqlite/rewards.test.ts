@@ -226,6 +226,23 @@ test('a won dispute of part and a void of the rest each take back their part of 
   sound(path);
 });
 
+test('a dispute that nobody decided in time gives the money back for good, and takes the reward of it', () => {
+  const { engine, path } = newFile();
+  words(engine, opening(80_000n), fund(I, 10_000n), rewarded([rule(I)], { seq: 1 }));
+  const figures = { original: `${KIOSK}/1`, member: member(), amount: 20_000n, authority: 'mirror' as const };
+  const terms = { provisional: 20_000n, until: String(NOON + 1) };
+  const { verdict: _, ...request } = sale({ seq: 1 });
+  const approve: Instruction = { kind: 'dispute', figures: { ...figures, ...terms } };
+  const key = { origin: DISPUTE_ORIGIN + KIOSK, seq: 1 };
+  expect(words(engine, post({ ...request, key, verdict: { approve, guards: [] } }))).toEqual(['approved']);
+  engine.apply([{ do: 'expire', at: NOON + 1 }]);
+  engine.apply([{ do: 'expire', at: NOON + 2 }]);
+  expect(engine.balances([member(), payout, budget(I)])).toEqual([51_500n, 50_000n, 8_500n]);
+  engine.apply([cancel(1)]);
+  expect(engine.balances([member(), payout, budget(I)])).toEqual([80_000n, 20_000n, 10_000n]);
+  sound(path);
+});
+
 test('points lie at the cooperative that gave them, and become money of the member in whole or in part', () => {
   const { engine, path } = newFile();
   words(engine, opening(80_000n), fund(C, 10_000n), rewarded([rule(C, { form: 'points' })], { seq: 1 }));
