@@ -9,10 +9,11 @@ import type { Guard, Verdict } from '../rules/entries.ts';
 import { type Rewarded, redeemFigures, rewardFor, rewardInstruction } from '../rules/incentives.ts';
 import { isLicensed } from '../rules/licence.ts';
 import { alertOf } from '../rules/limits.ts';
+import { earnsAt } from '../rules/payees.ts';
 import { type DecisionKey, type Ledger, type PostRequest, REWARD_ORIGIN } from '../store/ledger.ts';
 import type { Registry } from '../store/registry.ts';
 
-type Known = Pick<Registry, 'incentives' | 'budgetMark' | 'cooperative' | 'licence'>;
+type Known = Pick<Registry, 'incentives' | 'budgetMark' | 'cooperative' | 'licence' | 'outlet'>;
 
 /** The cooperative that gives pays within its cap like anybody else. */
 function capGuard(registry: Pick<Registry, 'cooperative'>, cooperative: CooperativeId): Guard {
@@ -35,6 +36,9 @@ export function rewardOf(
   const rules = registry.incentives();
   if (rules.size === 0 || !('approve' in verdict) || verdict.approve.kind !== 'purchase') return undefined;
   const sale: Rewarded = { ...verdict.approve.figures, date: businessDate(at) };
+  const outlet = registry.outlet(sale.outlet);
+  // Who pays himself spends nothing, and could do so until the budget is empty.
+  if (outlet !== undefined && earnsAt(outlet, sale.member)) return undefined;
   const reward = rewardFor(rules.values(), sale, registry.licence);
   if (reward === null) return undefined;
   const { rule, amount } = reward;

@@ -128,6 +128,13 @@ export function holdsTakings(outlet: Earner, { cooperative, name }: Omit<Takings
   return outlet.cooperative === cooperative && (outlet.id === name || named(outlet, name) !== undefined);
 }
 
+/** Whether an outlet is this member's, or pays the member a part of what it takes. */
+export function earnsAt({ owner, payees = [] }: Earner, member: MemberId): boolean {
+  const isPaid = (payee: Payee) =>
+    payee.to === 'member' ? payee.member === member : payee.to === 'payout' && payee.owner === member;
+  return owner === member || payees.some(isPaid);
+}
+
 /** Takings that an outlet of the cooperative holds under its own id or names as a payee; null if none does. */
 export function takingsOf(outlets: Iterable<Earner>, cooperative: CooperativeId, name: string): Takings | null {
   for (const outlet of outlets) {

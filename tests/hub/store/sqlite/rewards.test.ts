@@ -6,13 +6,14 @@ import type { Guard, Instruction } from '../../../../hub/rules/entries.ts';
 import { type Incentive, redeemFigures } from '../../../../hub/rules/incentives.ts';
 import { DEMO_LICENCE } from '../../../../hub/rules/licence.ts';
 import { DISPUTE_END_ORIGIN, DISPUTE_ORIGIN, OFFICE_ORIGIN, REFUND_ORIGIN } from '../../../../hub/store/ledger.ts';
+import type { Outlet } from '../../../../hub/store/registry.ts';
 import { auditFile } from '../../../../hub/store/sqlite/audit.ts';
 import { Packer, unpack } from '../../../../hub/store/sqlite/batch.ts';
 import type { Engine, Work } from '../../../../hub/store/sqlite/engine.ts';
-import type { CooperativeId } from '../../../../protocol/ids.ts';
+import type { CooperativeId, OutletId } from '../../../../protocol/ids.ts';
 import { chance } from '../../../town/chance.ts';
 import { newFile } from './ledgerfile.ts';
-import { A, CARD, I, KIOSK, member, NOON, OUTLET, payout } from './town.ts';
+import { A, CARD, I, KIOSK, MEMBER, member, NOON, OUTLET, payout } from './town.ts';
 import { cancel, opening, post, type SaleChanges, sale, words } from './works.ts';
 
 /** A third cooperative, which has neither the member nor the outlet. */
@@ -47,12 +48,13 @@ const rule = (cooperative: CooperativeId, changes: Partial<Incentive> = {}): Inc
 const CAP = 1_000_000n;
 
 /** A sale of the town with what the rules add to it, as it crosses to the engine's thread. */
-function rewarded(rules: readonly Incentive[], changes: SaleChanges, mark = 0n): Work {
+function rewarded(rules: readonly Incentive[], changes: SaleChanges, mark = 0n, whose: Partial<Outlet> = {}): Work {
   const known = {
     incentives: () => new Map(rules.map((one) => [one.id, one])),
     budgetMark: () => mark,
     cooperative: (id: CooperativeId) => ({ id, name: id, netDebitCap: CAP }),
     licence: () => DEMO_LICENCE,
+    outlet: (id: OutletId) => ({ id, cooperative: A, name: id, class: 'micro', open: true, ...whose }),
   };
   const request = sale(changes);
   const packer = new Packer();
@@ -163,6 +165,18 @@ test('of two purchases in one batch the budget lasts for one: both stand, one is
   // What was refused stays refused, also once there is money again.
   words(engine, fund(I, 10_000n), ...batch);
   expect(engine.balances([budget(I)])).toEqual([10_100n]);
+  sound(path);
+});
+
+test.each<[string, Partial<Outlet>]>([
+  ['owns', { owner: MEMBER }],
+  ['is a payee of', { payees: [{ weight: 1, to: 'member', cooperative: I, member: MEMBER }] }],
+  ['has takings of', { payees: [{ weight: 1, to: 'payout', name: 'sopir', owner: MEMBER }] }],
+])('who pays at an outlet that he %s earns no reward by paying himself', (_, whose) => {
+  const { engine, path } = newFile();
+  words(engine, opening(80_000n), fund(I, 10_000n));
+  expect(words(engine, rewarded([rule(I)], { seq: 1 }, 0n, whose))).toEqual(['approved']);
+  expect(engine.balances([member(), budget(I)])).toEqual([30_000n, 10_000n]);
   sound(path);
 });
 
