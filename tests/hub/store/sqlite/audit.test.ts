@@ -2,6 +2,7 @@
 import Database from 'better-sqlite3';
 import { expect, test } from 'vitest';
 import { packTagEvidence, type TagEvidence } from '../../../../hub/rules/tagevidence.ts';
+import { VOID_ORIGIN } from '../../../../hub/store/ledger.ts';
 import { auditFile } from '../../../../hub/store/sqlite/audit.ts';
 import { keyNumber } from '../../../../hub/store/sqlite/decisions.ts';
 import { openEngine } from '../../../../hub/store/sqlite/engine.ts';
@@ -30,7 +31,7 @@ function tamper(...statements: string[]): string {
   const path = books();
   const db = new Database(path);
   db.pragma('ignore_check_constraints = ON');
-  for (const trigger of ['entry_final', 'entry_noted', 'entry_kept', 'leg_final', 'leg_kept'])
+  for (const trigger of ['entry_final', 'entry_noted', 'entry_kept', 'leg_final', 'leg_kept', 'returned_kept'])
     db.exec(`DROP TRIGGER ${trigger}`);
   for (const statement of statements) expect(db.prepare(statement).run().changes).toBeGreaterThan(0);
   db.close();
@@ -138,4 +139,42 @@ test("a tag's sale whose evidence is missing, of another sale or of another amou
     `UPDATE entry SET authority = 'hub-relayed-session', evidence = NULL WHERE key = ${key}`,
   ];
   for (const wrong of wrongs) expect(auditFile(tamper(wrong)).brokenEntries).toEqual([key]);
+});
+
+test('a void that names no payment any more is named', () => {
+  const found = auditFile(tamper("UPDATE entry SET original = NULL WHERE kind = 'void'", 'DELETE FROM returned'));
+  expect(found.brokenEntries).toEqual([String(keyNumber({ origin: VOID_ORIGIN + KIOSK, seq: 2 }))]);
+});
+
+test('a return that takes a rupiah more of a fee, or of takings, than the payment brought is named', () => {
+  const path = ledgerPath();
+  const engine = openEngine({ path });
+  words(engine, opening(200_000n), post(sale({ seq: 1, fee: 350n })), post(sale({ seq: 2, fee: 350n })), cancel(2));
+  engine.close();
+  expect(auditFile(path).brokenEntries).toEqual([]);
+  const db = new Database(path);
+  db.exec('DROP TRIGGER leg_final');
+  // A rupiah of the outlet's and one of the cooperative's income change places: all sums stay what they were.
+  const moved = (kind: string, by: number) =>
+    db.exec(`UPDATE leg SET amount = amount + ${by} WHERE id = (SELECT max(leg.id) FROM leg
+      JOIN account ON account.id = leg.account WHERE kind = '${kind}' AND cooperative = 'pasar' AND amount < 0)`);
+  moved('payout', 1);
+  moved('fee-income', -1);
+  const payment = String(keyNumber({ origin: KIOSK, seq: 2 }));
+  expect(auditFile(path).brokenEntries).toEqual([payment]);
+  moved('payout', -2);
+  moved('fee-income', 2);
+  expect(auditFile(path).brokenEntries).toEqual([payment]);
+  db.close();
+});
+
+test('takings that are less than the withdrawals held against them are named', () => {
+  const held = (amount: number) => {
+    const figures = { issuer: 'pasar', member: 'siti', payee: 'lapak-12', acquirer: 'pasar', outlet: 'x', amount };
+    const instruction = JSON.stringify({ kind: 'withdrawal', figures });
+    return `INSERT INTO hold (key, hash, state, at, until, instruction, facts, counted, next)
+      VALUES (5, '', 'held', 1, 2, '${instruction}', '{}', 0, 1)`;
+  };
+  expect(auditFile(tamper(held(49_650))).brokenAccounts).not.toContain('pasar/payout/lapak-12');
+  expect(auditFile(tamper(held(49_651))).brokenAccounts).toContain('pasar/payout/lapak-12');
 });
