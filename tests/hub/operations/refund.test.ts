@@ -119,7 +119,7 @@ test('asked again, also after a restart, a refund is answered the same and moves
   expect((await books(world))[0]).toBe(970_000);
 });
 
-test('another outlet’s sale, another cooperative’s, a declined one, one that never was: all told the same', async () => {
+test('another outlet’s sale, another cooperative’s, a declined one, one that never was: told the same', async () => {
   const world = await openWorld();
   const stall = await desk(world, 'lapak-12', 'stall-12');
   const other = await desk(world, 'lapak-31', 'stall-31');
