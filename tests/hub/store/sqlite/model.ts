@@ -150,7 +150,7 @@ export class Model {
     const member = paid?.holder ?? nameOf(asked);
     if (paid === undefined || named(member).cooperative !== paid.issuer) return { no: ['payment-unknown'] };
     const rest = paid.amount - paid.refunded;
-    const [lent, kept] = [`${paid.issuer}/provisional/${original}`, `${paid.issuer}/suspense/${original}`];
+    const [lent, kept] = [`${paid.issuer}/provisional/${original}`, `${paid.issuer}/suspense/dispute ${original}`];
     const ready = paid.disputed - paid.lent;
     const close = { disputed: 0n, lent: 0n, holder: null, ended: true };
     const change = (now: Partial<Paid>) => () => void Object.assign(paid, now);
