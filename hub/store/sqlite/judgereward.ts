@@ -52,7 +52,8 @@ function keyOfReturn({ key, kind }: Decision): DecisionKey | null {
 
 /**
  * Takes the reward of a payment back as far as a refund, void or dispute, won or lapsed, has given the member the
- * payment back, in the commit of that return. It never stands in that one's way: what is spent already stays the budget's loss, with an alarm.
+ * payment back, in the commit of that return. It never stands in that one's way: what is spent already stays the
+ * budget's loss, with an alarm.
  */
 export function returnReward(desk: Desk, returned: Decision): void {
   const { original, at, date } = returned;
