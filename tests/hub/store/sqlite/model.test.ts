@@ -6,7 +6,7 @@ import { type Engine, openEngine, type Work } from '../../../../hub/store/sqlite
 import { PLATFORM } from '../../../../protocol/ids.ts';
 import { said } from './counters.ts';
 import { ledgerPath } from './ledgerfile.ts';
-import type { Line } from './model.ts';
+import { isToldOnly, type Line } from './model.ts';
 import { type Draw, makers } from './modelcommands.ts';
 import { named, sumOf, WALLS } from './modelsums.ts';
 import { Town } from './modeltown.ts';
@@ -125,8 +125,8 @@ function perform(real: Real, draws: readonly Draw[]): void {
     if (answer.kind === 'decided') {
       const { kiosk, seq, hash } = JSON.parse(answer.receipt) as { kiosk: number; seq: number; hash: string };
       const work = works[index];
-      const key =
-        work === undefined || !('request' in work) ? `` : `${work.request.key.origin}/${work.request.key.seq}`;
+      const isKept = work !== undefined && 'request' in work && (word === 'approved' || !isToldOnly(work.request));
+      const key = isKept ? `${work.request.key.origin}/${work.request.key.seq}` : '';
       if (key !== '' && receipts.has(key)) expect(answer.receipt, `${kiosk}/${seq} ${hash}`).toBe(receipts.get(key));
       if (key !== '') receipts.set(key, answer.receipt);
     }

@@ -44,6 +44,9 @@ export interface Line {
 }
 /** Whether it has waited its time, or was made under a clock that has been set back since. */
 const aged = ({ request, until }: Held, now: number) => until <= now || now < request.at - (until - request.at);
+/** A refused step of a dispute is told and not kept. */
+export const isToldOnly = ({ verdict }: PostRequest): boolean =>
+  'approve' in verdict && verdict.approve.kind.startsWith('dispute');
 type Judged = { readonly no: readonly string[] } | { readonly legs: Sums; readonly note?: () => void };
 
 export class Model {
@@ -250,12 +253,10 @@ export class Model {
     const meant = this.#meant(request);
     const guards = 'approve' in verdict ? verdict.guards : [];
     const no = 'no' in meant ? meant.no : this.#reasons(meant.legs, guards);
-    if ('no' in meant || no.length > 0)
-      return this.#decide(
-        name,
-        request,
-        no.map((reason) => `declined: ${reason}`),
-      );
+    if ('no' in meant || no.length > 0) {
+      const words = no.map((reason) => `declined: ${reason}`);
+      return isToldOnly(request) ? words : this.#decide(name, request, words);
+    }
     if (until !== null) {
       this.holds.set(name, { request, until, legs: meant.legs, state: 'held' });
       if ('approve' in verdict && verdict.approve.kind === 'withdrawal')
