@@ -17,6 +17,8 @@ export interface Paid {
   readonly shares: readonly Part[];
   readonly to: readonly Part[];
   readonly member: string | null;
+  /** What of it the issuer bore. */
+  readonly lost: Part | null;
   refunded: bigint;
   disputed: bigint;
   lent: bigint;
@@ -147,6 +149,19 @@ export class Model {
     });
   }
 
+  /** What comes back beyond what was lent: first what the member paid, then what the issuer bore. */
+  #restored(paid: Paid, member: string, amount: bigint, repaid: bigint): Part[] {
+    const [account, lost] = paid.lost ?? [`${paid.issuer}/guarantee-loss/-`, 0n];
+    const left = paid.amount - lost - paid.refunded - repaid;
+    const own = least(amount, left > 0n ? left : 0n);
+    const still = least(amount - own, -this.free(account));
+    return [
+      [member, own],
+      [account, still],
+      [`${paid.issuer}/equity/-`, amount - own - still],
+    ];
+  }
+
   /** Refund, void and dispute draw on one payment; provisional credit is repaid first (TRUTH section 9). */
   #giveBack(kind: ReturnKind | 'void', { original, member: asked, ...figures }: ReturnFigures): Judged {
     const paid = this.paid.get(original);
@@ -160,7 +175,7 @@ export class Model {
     if (kind === 'dispute') {
       const { amount, provisional = 0n, until } = figures;
       if (paid.disputed > 0n || paid.ended) return { no: ['dispute-exists'] };
-      if (amount > rest) return { no: ['refund-exceeds'] };
+      if (amount > rest - (paid.lost?.[1] ?? 0n)) return { no: ['refund-exceeds'] };
       const legs = evened(
         [
           [lent, -amount],
@@ -178,7 +193,7 @@ export class Model {
       const own = repaid - least(repaid, paid.lent);
       const back: Part[] = [
         [lent, repaid],
-        [member, amount - repaid],
+        ...this.#restored(paid, member, amount - repaid, repaid),
         [kept, -own],
         [member, own],
       ];
@@ -267,7 +282,7 @@ export class Model {
     if (!('approve' in verdict)) throw new Error('a refusal was approved');
     this.#post(name, verdict.approve.kind, meant.legs);
     meant.note?.();
-    this.#keep(name, verdict.approve);
+    this.#keep(name, verdict.approve, meant.legs);
     return this.#decide(name, request, ['approved']);
   }
 
@@ -291,7 +306,7 @@ export class Model {
   }
 
   /** Notes a payment that may be taken back, by whom it was earned. */
-  #keep(name: string, { kind, figures }: Instruction): void {
+  #keep(name: string, { kind, figures }: Instruction, legs: Sums): void {
     if (kind !== 'purchase' && kind !== 'purse-sale') return;
     const { issuer, acquirer, amount, fee } = figures;
     const plain = 'outlet' in figures ? [[`${acquirer}/payout/${figures.outlet}`, amount - fee] as const] : [];
@@ -302,7 +317,9 @@ export class Model {
     const member = 'member' in figures ? `${issuer}/member/${figures.member}` : null;
     const shares = figures.shares.map((share): Part => [share.to, share.amount]);
     const nothing = { refunded: 0n, disputed: 0n, lent: 0n, until: 0, holder: null, ended: false, voided: false };
-    this.paid.set(name, { issuer, acquirer, amount, fee, shares, to: [...earned], member, ...nothing });
+    const bore = [...legs].find(([account, part]) => named(account).kind === 'guarantee-loss' && part < 0n);
+    const lost: Part | null = bore === undefined ? null : [bore[0], -bore[1]];
+    this.paid.set(name, { issuer, acquirer, amount, fee, shares, to: [...earned], member, lost, ...nothing });
   }
 
   #moveFloat(outlet: string, delta: bigint): void {
