@@ -155,11 +155,8 @@ export class Model {
     const left = paid.amount - lost - paid.refunded - repaid;
     const own = least(amount, left > 0n ? left : 0n);
     const still = least(amount - own, -this.free(account));
-    return [
-      [member, own],
-      [account, still],
-      [`${paid.issuer}/equity/-`, amount - own - still],
-    ];
+    const written: Part = [`${paid.issuer}/equity/-`, amount - own - still];
+    return [[member, own], [account, still], written];
   }
 
   /** Refund, void and dispute draw on one payment; provisional credit is repaid first (TRUTH section 9). */
@@ -176,14 +173,12 @@ export class Model {
       const { amount, provisional = 0n, until } = figures;
       if (paid.disputed > 0n || paid.ended) return { no: ['dispute-exists'] };
       if (amount > rest - (paid.lost?.[1] ?? 0n)) return { no: ['refund-exceeds'] };
-      const legs = evened(
-        [
-          [lent, -amount],
-          [member, provisional],
-          [kept, amount - provisional],
-        ],
-        paid.issuer,
-      );
+      const ahead: Part[] = [
+        [lent, -amount],
+        [member, provisional],
+        [kept, amount - provisional],
+      ];
+      const legs = evened(ahead, paid.issuer);
       return { legs, note: change({ disputed: amount, lent: provisional, until: Number(until), holder: member }) };
     }
     if (kind === 'refund' || kind === 'void') {
