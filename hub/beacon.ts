@@ -6,6 +6,8 @@ import type { Vault } from './vault.ts';
 
 export interface BeaconDeps {
   readonly vault: Pick<Vault, 'beacon'>;
+  /** Number of the newest tariff book. */
+  readonly tariffs: () => number | undefined;
   readonly retain: (topic: string, text: string) => Promise<void>;
   /** Milliseconds since 1970 UTC. */
   readonly now: () => number;
@@ -30,7 +32,9 @@ export function startBeacon(deps: BeaconDeps, software: string): () => Promise<v
   let callOff = () => {};
   const beat = () => {
     const slot = Math.floor(deps.now() / 1000 / BEACON_SECONDS);
-    void say<Beacon>(BEACON_TOPIC, { slot, value: Buffer.from(deps.vault.beacon(slot)).toString('hex') });
+    const value = Buffer.from(deps.vault.beacon(slot)).toString('hex');
+    const tariffs = deps.tariffs();
+    void say<Beacon>(BEACON_TOPIC, tariffs === undefined ? { slot, value } : { slot, value, tariffs });
     callOff = deps.later(beat, (slot + 1) * BEACON_SECONDS * 1000 - deps.now());
   };
   void state(true);

@@ -1,6 +1,7 @@
 /** `simpul-hub disputes list | open | won | lost`: payments that members dispute, and what their cooperative decides. */
 import Database from 'better-sqlite3';
 import { type Command, InvalidArgumentError } from 'commander';
+import { businessDate } from '../protocol/dates.ts';
 import type { CooperativeId } from '../protocol/ids.ts';
 import { spellRupiah } from '../protocol/money.ts';
 import type { Receipt } from '../protocol/receipt.ts';
@@ -15,7 +16,6 @@ import {
   openDispute,
 } from './operations/dispute.ts';
 import { printable } from './printable.ts';
-import { businessDate } from './rules/dates.ts';
 import type { DisputeNote } from './store/disputenotes.ts';
 import type { DecisionKey, OpenDispute } from './store/ledger.ts';
 import { openRegistry } from './store/sqlite/registry.ts';

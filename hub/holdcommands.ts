@@ -7,8 +7,9 @@ import type { OutletId } from '../protocol/ids.ts';
 import { spellRupiah } from '../protocol/money.ts';
 import type { Receipt } from '../protocol/receipt.ts';
 import { hubPaths, readConfig } from './config.ts';
-import { isPrintable, quoted } from './printable.ts';
-import { CASH_ORIGIN, type DecisionKey, type HoldAnswer, type Ledger } from './store/ledger.ts';
+import { officersFault } from './officers.ts';
+import { quoted } from './printable.ts';
+import { CASH_ORIGIN, type DecisionKey, type HoldAnswer, type Ledger, type Standing } from './store/ledger.ts';
 import { holdAlone } from './store/sqlite/alone.ts';
 import { readHolds, slipOf } from './store/sqlite/holds.ts';
 import { openLedger } from './store/sqlite/ledger.ts';
@@ -37,9 +38,11 @@ interface EndFlags extends OfficerFlags {
 
 interface FundFlags extends OfficerFlags {
   readonly float?: bigint;
+  readonly again?: boolean;
 }
 
-const NAME_MAX = 64;
+/** How long the same cash for the same drawer is taken for one funding that was asked for twice. */
+const REPEAT_MS = 12 * 3_600_000;
 
 /** A whole number of rupiah, digits only. */
 export function amount(text: string): bigint {
@@ -54,16 +57,6 @@ function withdrawal(text: string): DecisionKey {
   const fits = (value: number) => value >= 1 && value < 2 ** 24;
   if (!fits(no) || !fits(count)) throw new InvalidArgumentError('name it as holds list does: KIOSK/SEQ');
   return { origin: CASH_ORIGIN + no, seq: count };
-}
-
-/** What is wrong with the names of the two, or null. Names are kept as they are given; nobody proves them here. */
-export function officersFault(names: readonly string[]): string | null {
-  const plain = names.map((name) => name.trim().toLowerCase());
-  if (plain.length !== 2) return 'two officers do this: name both after --officer';
-  if (plain.some((name) => name === '' || name.length > NAME_MAX || !isPrintable(name))) {
-    return `an officer's name has 1 to ${NAME_MAX} letters that can be printed`;
-  }
-  return plain[0] === plain[1] ? 'the two officers must be two people' : null;
 }
 
 /** The paths of a data directory that holds a hub, or null after saying what is missing. */
@@ -128,6 +121,15 @@ function spellEnd(name: string, answer: HoldAnswer): string | null {
   return `Withdrawal ${name} ${word}${answer.duplicate ? '; it had ended before, and that stands' : ''}`;
 }
 
+/** Whoever ended it may have lost the answer: what stands is said again, and that it is not what is asked for now. */
+function endedBefore({ say, fail }: HoldCommandDeps, word: 'post' | 'void', name: string, known: Standing | null) {
+  if (known === null || (known.kind !== null && known.kind !== 'withdrawal')) {
+    return fail(`no withdrawal ${name} waits; simpul-hub holds list names those that do`);
+  }
+  const said = spellEnd(name, { kind: 'decided', receipt: known.receipt, duplicate: true, voided: false }) ?? '';
+  return (known.kind === 'withdrawal') === (word === 'post') ? say(said) : fail(said);
+}
+
 async function end(deps: HoldCommandDeps, word: 'post' | 'void', key: DecisionKey, flags: EndFlags): Promise<void> {
   const { say, fail, now } = deps;
   const fault = officersFault(flags.officer);
@@ -135,7 +137,7 @@ async function end(deps: HoldCommandDeps, word: 'post' | 'void', key: DecisionKe
   const name = `${key.origin - CASH_ORIGIN}/${key.seq}`;
   await withLedger(deps, flags.data, async (ledger) => {
     const slip = await ledger.openHold(key);
-    if (slip === null) return fail(`no withdrawal ${name} waits; simpul-hub holds list names those that do`);
+    if (slip === null) return endedBefore(deps, word, name, await ledger.standing(key));
     const books = await drawerOf(ledger, JSON.parse(slip) as HoldSlip);
     const officers = JSON.stringify({ officers: flags.officer, counted: Number(flags.counted), books: Number(books) });
     say(`Counted ${spellRupiah(flags.counted)}; by the books the drawer held ${spellRupiah(books)} before this`);
@@ -145,17 +147,22 @@ async function end(deps: HoldCommandDeps, word: 'post' | 'void', key: DecisionKe
   });
 }
 
-/** Fundings stand under the hub's own number, counted from one. */
-async function nextFunding({ standing }: Ledger): Promise<DecisionKey> {
+/** Fundings stand under the hub's own number, counted from one: the next free one, and what the last one did. */
+async function nextFunding({
+  standing,
+}: Ledger): Promise<{ readonly key: DecisionKey; readonly last: Receipt | null }> {
+  let last: Receipt | null = null;
   for (let seq = 1; ; seq += 1) {
     const key = { origin: CASH_ORIGIN, seq };
-    if ((await standing(key)) === null) return key;
+    const known = await standing(key);
+    if (known === null) return { key, last };
+    last = JSON.parse(known.receipt) as Receipt;
   }
 }
 
 async function fund(deps: HoldCommandDeps, outletId: string, cash: bigint, flags: FundFlags): Promise<void> {
   const { say, fail, now } = deps;
-  const { data, officer, float = cash } = flags;
+  const { data, officer, float = cash, again } = flags;
   const fault = officersFault(officer);
   if (fault !== null) return fail(fault);
   if (cash === 0n || float > cash) return fail('the float is part of the cash, and the cash more than nothing');
@@ -167,8 +174,14 @@ async function fund(deps: HoldCommandDeps, outletId: string, cash: bigint, flags
   if (outlet === undefined) return fail(`outlet ${quoted(outletId)} is not registered; name one that is`);
   const { cooperative } = outlet;
   await withLedger(deps, data, async (ledger) => {
+    const { key, last } = await nextFunding(ledger);
+    // Who lost the answer asks again, and the cash would stand twice in the books of a drawer that got it once.
+    const same = last?.outcome === 'approved' && last.outlet === outlet.id && BigInt(last.amount) === cash;
+    if (same && !again && now() - last.at < REPEAT_MS) {
+      return fail(`the same was booked ${minutes(now() - last.at)} ago; add --again if this is more cash`);
+    }
     const posting = await ledger.post({
-      key: await nextFunding(ledger),
+      key,
       hash: '',
       at: now(),
       verdict: {
@@ -187,8 +200,8 @@ async function fund(deps: HoldCommandDeps, outletId: string, cash: bigint, flags
   });
 }
 
-const data = ['-d, --data <dir>', 'data directory', './hub-data'] as const;
-const officer = ['--officer <name...>', 'the two officers, by name'] as const;
+export const data = ['-d, --data <dir>', 'data directory', './hub-data'] as const;
+export const officer = ['--officer <name...>', 'the two officers, by name'] as const;
 
 /** Adds the officers' commands for cash. */
 export function addHoldCommands(root: Command, deps: HoldCommandDeps): void {
@@ -217,6 +230,7 @@ export function addHoldCommands(root: Command, deps: HoldCommandDeps): void {
     .argument('<rupiah>', 'cash put into the drawer', amount)
     .requiredOption(...officer)
     .option('--float <rupiah>', 'the part of it that may be paid out (default: all)', amount)
+    .option('--again', 'although the same was booked last, within twelve hours')
     .option(...data)
     .action((outlet: string, cash: bigint, flags: FundFlags) => fund(deps, outlet, cash, flags));
 }

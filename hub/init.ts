@@ -5,18 +5,27 @@ import { makeCaCertificate, makeServerCertificate } from './ca.ts';
 import { DEFAULT_CONFIG, type HubConfig, type HubPaths, hubPaths } from './config.ts';
 import type { Edges } from './edges.ts';
 import { writeAtomic } from './files.ts';
+import type { HubMode } from './rules/licence.ts';
 import { openRegistry } from './store/sqlite/registry.ts';
 import { parseTown, settle, type Town } from './town.ts';
+import { licenceFaults, settleLicences } from './townlicence.ts';
 import { openVault, type Vault } from './vault.ts';
 import { growVault } from './vaultgrowth.ts';
 
 /** The pilot town lies beside the source; this file runs from `dist/hub`. */
 const PILOT = new URL('../../hub/pilot.json', import.meta.url);
 
+/** What to say where nobody said what kind of hub is to be made. */
+export const MODE_MISSING =
+  'say what kind of hub this is: --mode demo for a demonstration without real money, or --mode licensed where each ' +
+  'cooperative holds a licence; nothing was made';
+
 export interface InitOptions {
   readonly directory: string;
   /** Town file; the pilot's when left out. */
   readonly town?: string | undefined;
+  /** What kind of hub it is; the town file's word when left out, and one of both must say it. */
+  readonly mode?: HubMode | undefined;
   readonly host?: string | undefined;
   readonly port?: number | undefined;
   readonly names?: readonly string[] | undefined;
@@ -31,6 +40,7 @@ export type InitResult =
       readonly ok: true;
       readonly paths: HubPaths;
       readonly town: Town;
+      readonly mode: HubMode;
       /** False if the vault was there before. */
       readonly vaultMade: boolean;
     }
@@ -61,6 +71,10 @@ export async function initHub(edges: Edges, options: InitOptions): Promise<InitR
   const read = readTown(options.town);
   if (!read.ok) return read;
   const { town } = read;
+  const mode = options.mode ?? town.licence?.mode;
+  if (mode === undefined) return { ok: false, error: MODE_MISSING };
+  const [fault] = licenceFaults(town, mode);
+  if (fault !== undefined) return { ok: false, error: `${options.town ?? 'the pilot town'} does not fit: ${fault}` };
 
   const { passphrase, vaultCost: cost } = options;
   const grown = await growVault(edges, paths, { issuers: town.cooperatives.map(({ id }) => id), passphrase, cost });
@@ -75,10 +89,10 @@ export async function initHub(edges: Edges, options: InitOptions): Promise<InitR
     ...(options.passphrase === undefined ? { vaultKeyFile: 'vault.key' } : {}),
   };
   await writeCertificates(edges, paths, opened.vault, config);
-  await writeBooks(edges, paths, town);
+  await writeBooks(edges, paths, town, mode);
   // Last, because a directory with settings counts as a whole hub.
   writeAtomic(paths.config, `${JSON.stringify(config, null, 2)}\n`, 0o600);
-  return { ok: true, paths, town, vaultMade: grown.made };
+  return { ok: true, paths, town, mode, vaultMade: grown.made };
 }
 
 async function writeCertificates(edges: Edges, paths: HubPaths, vault: Vault, config: HubConfig): Promise<void> {
@@ -97,11 +111,12 @@ export function writeHubCard(paths: HubPaths, vault: Vault, ca: string, name: st
   writeAtomic(paths.hubCard, `${JSON.stringify(card, null, 2)}\n`, 0o644);
 }
 
-async function writeBooks(edges: Edges, paths: HubPaths, town: Town): Promise<void> {
+async function writeBooks(edges: Edges, paths: HubPaths, town: Town, mode: HubMode): Promise<void> {
   const registry = openRegistry({ path: paths.registry });
   const ledger = await edges.openLedger(paths.ledger, (fault) => edges.log.error({ err: fault }, 'the ledger failed'));
   try {
     await settle(town, registry, ledger, edges.now);
+    settleLicences(town, mode, registry, edges.now());
   } finally {
     await ledger.close();
     registry.close();

@@ -1,7 +1,8 @@
-/** The hub's command line: `simpul-hub init | serve | sign | keys | cards | holds | verify-claim | doctor`. */
+/** The hub's command line: `simpul-hub init | serve | sign | keys | cards | holds | limits | licence | report …`. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { KIOSK_ROLES, type KioskRole } from '../protocol/enrolment.ts';
+import { askMode } from './askmode.ts';
 import { addBookCommands } from './bookcommands.ts';
 import { addCardCommands } from './cardcommands.ts';
 import { collectAlone } from './collector.ts';
@@ -14,10 +15,15 @@ import { addHoldCommands } from './holdcommands.ts';
 import { initHub, writeHubCard } from './init.ts';
 import { addIssueCommands } from './issuecommands.ts';
 import { afterRotation, handOver, initKeys, masterPassphrase, rotateKeys, spellGrown, spellKeys } from './keys.ts';
+import { addLicenceCommands } from './licencecommands.ts';
+import { addLimitCommands } from './limitcommands.ts';
+import { addReportCommands } from './reportcommands.ts';
+import { HUB_MODES, type HubMode } from './rules/licence.ts';
 import { readSecret } from './secret.ts';
-import { SOFTWARE, startHub } from './serve.ts';
+import { DEMO_NOTICE, SOFTWARE, startHub } from './serve.ts';
 import { signRequest } from './sign.ts';
 import { openRegistry } from './store/sqlite/registry.ts';
+import { addTariffCommands } from './tariffcommands.ts';
 import { openVault } from './vault.ts';
 import { ROTATED } from './vaultgrowth.ts';
 import { findingAsJson, spellFinding, verifyClaimFile } from './verifyclaim.ts';
@@ -42,6 +48,7 @@ function port(text: string): number {
 interface InitFlags {
   readonly data: string;
   readonly town?: string;
+  readonly mode?: HubMode;
   readonly host?: string;
   readonly port?: number;
   readonly name?: readonly string[];
@@ -60,16 +67,22 @@ async function init(flags: InitFlags): Promise<void> {
   const passphrase = passphraseFor(flags);
   if (passphrase === null) return;
   const { data: directory, town, host, port, name: names } = flags;
-  const result = await initHub(realEdges(makeLog('warn')), { directory, town, host, port, names, passphrase });
+  const asked = await askMode(flags, { input: process.stdin, output: process.stdout });
+  if (!asked.ok) return fail(asked.error);
+  const { mode } = asked;
+  const result = await initHub(realEdges(makeLog('warn')), { directory, town, mode, host, port, names, passphrase });
   if (!result.ok) return fail(result.error);
   const { cooperatives, members, cards, outlets } = result.town;
-  say(`Made a hub for ${result.town.name} in ${directory}:`);
+  say(`Made a ${result.mode} hub for ${result.town.name} in ${directory}:`);
   const counted = Object.entries({ cooperatives, members, cards, outlets });
   say(`  ${counted.map(([name, rows]) => `${rows.length} ${name}`).join(', ')}`);
   if (!result.vaultMade) say(`  with the vault that was there, ${result.paths.vault}`);
   say(
     `  give ${result.paths.hubCard} to technicians; keep ${passphrase ? 'the passphrase' : result.paths.vaultKey} safe`,
   );
+  if (result.mode === 'licensed') {
+    say(`  what the licences allow: simpul-hub licence show --data ${directory}; two officers change it: licence set`);
+  }
   say(`Next: simpul-hub serve --data ${directory}`);
 }
 
@@ -110,6 +123,7 @@ async function serve({ data: directory }: { readonly data: string }): Promise<vo
   const ca = readFileSync(paths.ca, 'utf8');
   writeHubCard(paths, hub.vault, ca, config.names[0] ?? 'localhost', hub.port);
   const { port, metricsPort, benchTcpPort } = hub;
+  if (hub.registry.mode() === 'demo') process.stderr.write(`\n*** ${DEMO_NOTICE} ***\n\n`);
   // One line that scripts can wait for.
   say(JSON.stringify({ ready: true, host: config.host, port, metricsPort, benchTcpPort }));
   log.info({ host: config.host, port, directory, software: SOFTWARE }, 'the hub serves');
@@ -307,6 +321,11 @@ function program(): Command {
     .description('make a data directory: settings, vault, certificates, books, and the registered town')
     .option(...data)
     .option('--town <file>', 'town file: cooperatives, members, cards, outlets, tariffs (default: the pilot)')
+    .addOption(
+      new Option('--mode <mode>', 'a demonstration without real money, or a hub of licensed cooperatives').choices(
+        HUB_MODES,
+      ),
+    )
     .option('--host <address>', 'address to bind (default: 127.0.0.1)')
     .option('--port <port>', 'port of MQTT over TLS (default: 8883)', port)
     .option('--name <name...>', 'names and addresses that kiosks call the hub by; the first is put on the hub card')
@@ -341,6 +360,10 @@ function program(): Command {
   addHoldCommands(root, { say, fail, now: Date.now });
   addDisputeCommands(root, { say, fail, now: Date.now });
   addBookCommands(root, { say, fail, now: Date.now });
+  addTariffCommands(root, { say, fail, now: Date.now });
+  addLicenceCommands(root, { say, fail, now: Date.now });
+  addReportCommands(root, { say, fail, now: Date.now });
+  addLimitCommands(root, { say, fail, now: Date.now });
   return root;
 }
 

@@ -19,6 +19,7 @@ import { makeReload } from './operations/reload.ts';
 import { makeResolve } from './operations/resolve.ts';
 import { makeService } from './operations/service.ts';
 import { makeTagSale } from './operations/tagsale.ts';
+import { makeTariffs } from './operations/tariffs.ts';
 import { openTransit } from './operations/transit.ts';
 import type { Ledger } from './store/ledger.ts';
 import type { Registry } from './store/registry.ts';
@@ -26,10 +27,15 @@ import { holdAlone } from './store/sqlite/alone.ts';
 import { openRegistry } from './store/sqlite/registry.ts';
 import { startSweeper } from './sweeper.ts';
 import { tagAddress } from './tagaddress.ts';
+import { renewTariffBook } from './tariffbook.ts';
 import { tellCards } from './tellcards.ts';
 import { openVault, type Vault } from './vault.ts';
 
 export const SOFTWARE = 'simpul-hub 0.1.0';
+
+/** Said once at every start of a hub in mode `demo`. */
+export const DEMO_NOTICE =
+  'THIS HUB IS A DEMONSTRATION: no cooperative in it holds a licence by it, and it holds no real money';
 
 /** What other processes wrote into the registry is seen after at most this long. */
 const REFRESH_MS = 1000;
@@ -81,6 +87,7 @@ export async function startHub(deps: HubDeps, { directory, config, secret }: Hub
     }
     const registry = openRegistry({ path: paths.registry });
     closing.unshift(() => registry.close());
+    if (registry.mode() === 'demo') deps.log.warn({ mode: 'demo' }, DEMO_NOTICE);
     const ledger = await deps.openLedger(paths.ledger, deps.onFatal);
     closing.unshift(() => ledger.close());
     // Before the first request: a card that was frozen while no hub ran must not pay.
@@ -119,6 +126,8 @@ async function wire(deps: HubDeps, { config, tls, registry, ledger, vault, closi
   const metrics = makeMetrics();
   const alarms = makeAlarms({ now, write: (alarm) => ledger.alarm(alarm), metrics, log });
   const { random } = deps;
+  const renew = () => renewTariffBook({ vault, registry, now, log });
+  renew();
   const transit = await openTransit(ledger);
   const shared = { vault, registry, ledger, transit, alarms, now };
   const operations: Operations = {
@@ -128,6 +137,7 @@ async function wire(deps: HubDeps, { config, tls, registry, ledger, vault, closi
     hello: makeHello(shared),
     cash: makeCash(shared),
     refund: makeRefund(shared),
+    tariffs: makeTariffs(shared),
     relay: makeRelay({
       service: makeService({ ...shared, random, tagAddress: tagAddress(config.names) }),
       reload: makeReload({ ...shared, random }),
@@ -141,9 +151,12 @@ async function wire(deps: HubDeps, { config, tls, registry, ledger, vault, closi
     { host, port, tls, benchTcpPort },
   );
   closing.unshift(() => broker.close());
-  const goodbye = startBeacon({ ...deps, vault, retain: broker.retain }, SOFTWARE);
+  const goodbye = startBeacon(
+    { ...deps, vault, retain: broker.retain, tariffs: () => registry.newestTariffBook()?.book },
+    SOFTWARE,
+  );
   closing.unshift(() => Promise.race([goodbye(), new Promise<void>((resolve) => deps.later(resolve, GOODBYE_MS))]));
-  closing.unshift(watchRegistry(deps, { registry, ledger, broker }));
+  closing.unshift(watchRegistry(deps, { registry, ledger, broker, renew }));
   closing.unshift(startSweeper(deps, ledger));
   const page = config.metricsPort === undefined ? undefined : await serveMetrics(metrics, config.metricsPort);
   closing.unshift(() => page?.close());
@@ -179,16 +192,19 @@ interface Watched {
   readonly registry: Registry;
   readonly ledger: Ledger;
   readonly broker: Broker;
+  /** Signs a new book if there are new tariffs. */
+  readonly renew: () => void;
 }
 
 /** Takes up enrolments, revocations and cards that `simpul-hub sign` and others wrote; returns how to stop. */
-function watchRegistry(deps: HubDeps, { registry, ledger, broker }: Watched): () => void {
+function watchRegistry(deps: HubDeps, { registry, ledger, broker, renew }: Watched): () => void {
   let callOff = () => {};
   const failed = (error: unknown) => deps.log.error({ err: error }, 'the registry could not be read again');
   const look = () => {
     try {
       if (registry.refresh()) {
         dropEnded(registry, broker);
+        renew();
         tellCards(registry, ledger).catch(failed);
       }
     } catch (error) {

@@ -4,9 +4,12 @@ import { Compile } from 'typebox/compile';
 import type { CardUid, CooperativeId, MemberId, OutletId } from '../protocol/ids.ts';
 import { CardUidSchema, CooperativeIdSchema, MemberIdSchema, OutletIdSchema, PLATFORM } from '../protocol/ids.ts';
 import { Rupiah } from '../protocol/money.ts';
+import { BILLER, DEFAULT_CLASS, OutletClassSchema } from '../protocol/tariffs.ts';
 import { HUB_ORIGIN, type Ledger } from './store/ledger.ts';
 import type { Registry } from './store/registry.ts';
+import { TariffTerms, termsOf } from './tariffterms.ts';
 import { tellCards } from './tellcards.ts';
+import { CooperativeLicence, Level, licenceFaults, TownLicence } from './townlicence.ts';
 
 const Name = Type.String({ minLength: 1, maxLength: 64 });
 const exact = { additionalProperties: false };
@@ -16,12 +19,26 @@ export const Town = Type.Object(
   {
     v: Type.Literal(1),
     name: Name,
-    cooperatives: Type.Array(Type.Object({ id: CooperativeIdSchema, name: Name, netDebitCap: Rupiah }, exact), {
-      minItems: 1,
-      maxItems: 256,
-    }),
+    licence: Type.Optional(TownLicence),
+    cooperatives: Type.Array(
+      Type.Object(
+        { id: CooperativeIdSchema, name: Name, netDebitCap: Rupiah, licence: Type.Optional(CooperativeLicence) },
+        exact,
+      ),
+      { minItems: 1, maxItems: 256 },
+    ),
     members: Type.Array(
-      Type.Object({ id: MemberIdSchema, cooperative: CooperativeIdSchema, name: Name, balance: Amount }, exact),
+      Type.Object(
+        {
+          id: MemberIdSchema,
+          cooperative: CooperativeIdSchema,
+          name: Name,
+          balance: Amount,
+          level: Type.Optional(Level),
+          public: Type.Optional(Type.Boolean()),
+        },
+        exact,
+      ),
     ),
     cards: Type.Array(
       Type.Object(
@@ -29,32 +46,18 @@ export const Town = Type.Object(
         exact,
       ),
     ),
-    outlets: Type.Array(Type.Object({ id: OutletIdSchema, cooperative: CooperativeIdSchema, name: Name }, exact)),
-    tariffs: Type.Array(
+    outlets: Type.Array(
       Type.Object(
         {
-          version: Type.Integer({ minimum: 1 }),
-          kind: Type.Union([Type.Literal('purchase'), Type.Literal('deposit'), Type.Literal('withdrawal')]),
-          direction: Type.Optional(Type.Union([Type.Literal('merchant'), Type.Literal('issuer')])),
-          reach: Type.Union([Type.Literal('on-us'), Type.Literal('off-us')]),
-          fixed: Amount,
-          basisPoints: Type.Integer({ minimum: 0, maximum: 10_000 }),
-          min: Amount,
-          max: Amount,
-          shares: Type.Array(
-            Type.Object(
-              {
-                to: Type.Union([Type.Literal('issuer'), Type.Literal('acquirer'), Type.Literal('platform')]),
-                weight: Type.Integer({ minimum: 0, maximum: 1000 }),
-              },
-              exact,
-            ),
-          ),
-          from: Type.String({ pattern: '^\\d{4}-\\d{2}-\\d{2}$' }),
+          id: OutletIdSchema,
+          cooperative: CooperativeIdSchema,
+          name: Name,
+          class: Type.Optional(OutletClassSchema),
         },
         exact,
       ),
     ),
+    tariffs: Type.Array(Type.Object({ version: Type.Integer({ minimum: 1 }), ...TariffTerms }, exact)),
   },
   exact,
 );
@@ -69,7 +72,9 @@ function loose(town: Town): string[] {
   const twice = (what: string, keys: readonly string[]) =>
     keys.filter((key, at) => keys.indexOf(key) !== at).map((key) => `${what} ${key} appears twice`);
   return [
-    ...(cooperatives.has(PLATFORM) ? [`cooperative ${PLATFORM} is the hub's own name`] : []),
+    ...[PLATFORM, BILLER]
+      .filter((name) => cooperatives.has(name))
+      .map((name) => `cooperative ${name} has a name that the hub's own tables use`),
     ...[...town.members, ...town.outlets]
       .filter(({ cooperative }) => !cooperatives.has(cooperative))
       .map(({ id, cooperative }) => `${id} names the unknown cooperative ${cooperative}`),
@@ -113,7 +118,7 @@ export function parseTown(text: string, from: string): ReadTown {
       .map(({ instancePath, message }) => `${instancePath || '/'} ${message}`);
     return { ok: false, error: `${from} does not fit: ${faults.join('; ')}; correct it` };
   }
-  const faults = loose(value);
+  const faults = [...loose(value), ...licenceFaults(value, null)];
   if (faults.length > 0)
     return { ok: false, error: `${from} does not hold together: ${faults.slice(0, 8).join('; ')}` };
   return { ok: true, town: value };
@@ -133,13 +138,11 @@ export async function settle(town: Town, registry: Registry, ledger: Ledger, now
     home.set(id, cooperative as CooperativeId);
     registry.putMember({ id: id as MemberId, cooperative: cooperative as CooperativeId, name });
   }
-  for (const { id, cooperative, name } of town.outlets) {
-    registry.putOutlet({ id: id as OutletId, cooperative: cooperative as CooperativeId, name, open: true });
+  for (const { id, cooperative, name, class: kind = DEFAULT_CLASS } of town.outlets) {
+    const outlet = { id: id as OutletId, cooperative: cooperative as CooperativeId, name, class: kind, open: true };
+    registry.putOutlet(outlet);
   }
-  for (const tariff of town.tariffs) {
-    const { fixed, min, max } = tariff;
-    registry.putTariff({ ...tariff, fixed: BigInt(fixed), min: BigInt(min), max: BigInt(max) });
-  }
+  for (const tariff of town.tariffs) registry.putTariff({ version: tariff.version, ...termsOf(tariff) });
   for (const { uid, number, member } of town.cards) {
     const issuer = home.get(member);
     if (issuer === undefined) throw new Error(`member ${member} was checked and is missing`);

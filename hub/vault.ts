@@ -7,6 +7,7 @@ import { buildRecord, buildTmri, type Deed, proof } from '../cards/record.ts';
 import type { CardUid, CooperativeId, KioskNo } from '../protocol/ids.ts';
 import type { MasterBox } from '../protocol/masterbox.ts';
 import { open } from '../protocol/sealed.ts';
+import { BOOK_CONTEXT } from '../protocol/tariffbook.ts';
 import { releasing, wrapping } from './vaultboxes.ts';
 import { cardUses } from './vaultcards.ts';
 import {
@@ -99,6 +100,8 @@ export interface Vault {
   readonly statementKey: Uint8Array;
   /** Signs a card statement: Ed25519, 64 bytes. */
   signStatement(statement: Uint8Array): Uint8Array;
+  /** Signs the text of a tariff book with the same key, under its own context: 64 bytes, base64. */
+  signTariffs(book: string): string;
   /** Opens what a kiosk sealed to the hub; null if it was not. */
   openSealed(context: string, box: Uint8Array): Promise<Uint8Array | null>;
   /** Every card master, secret and key pair, described. */
@@ -170,12 +173,13 @@ function useVault(deps: VaultDeps, contents: Contents): Vault {
   };
 }
 
-function stating({ statement }: Contents): Pick<Vault, 'statementKey' | 'signStatement'> {
+function stating({ statement }: Contents): Pick<Vault, 'statementKey' | 'signStatement' | 'signTariffs'> {
   if (statement === undefined) throw new Error('vault holds no statement key');
   const key = createPrivateKey(statement);
   const { x } = createPublicKey(key).export({ format: 'jwk' });
   return {
     statementKey: Buffer.from(x ?? '', 'base64url'),
     signStatement: (bytes) => sign(null, bytes, key),
+    signTariffs: (book) => sign(null, Buffer.from(BOOK_CONTEXT + book), key).toString('base64'),
   };
 }

@@ -9,6 +9,8 @@ export interface CardKey {
   readonly key1: Uint8Array;
   readonly keyVersion: number;
   readonly tmacKeyVersion: number;
+  /** Cooperative of the card, as the hub says; it proves nothing. */
+  readonly issuer: string;
 }
 
 /** What became of a granted key. */
@@ -101,10 +103,10 @@ export function makeCardKeys(deps: CardKeysDeps): CardKeys {
       if (key !== null) put(held, uid, key, KEY_CACHE.cards);
       return key;
     },
-    async accept({ uid, keyVersion, tmacKeyVersion, sealed }) {
+    async accept({ uid, keyVersion, tmacKeyVersion, issuer, sealed }) {
       const box = Buffer.from(sealed, 'base64');
       const key1 = await open(deps.sealingKey, cardKeyContext(uid, keyVersion), box);
-      return key1?.length === KEY_BYTES ? hold(uid, { key1, keyVersion, tmacKeyVersion }) : 'unsealed';
+      return key1?.length === KEY_BYTES ? hold(uid, { key1, keyVersion, tmacKeyVersion, issuer }) : 'unsealed';
     },
     refuse(uid) {
       const key = held.get(uid);

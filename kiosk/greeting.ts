@@ -26,7 +26,8 @@ export interface GreetingDeps {
 /** Whether the card's key is held now; if not, the hub is asked for it. */
 export type Greeting = (card: { readonly uid: string; readonly presence: number }) => Promise<boolean>;
 
-function publicKeyOf(raw: Uint8Array): KeyObject {
+/** The hub's statement key from its public half, 32 bytes. */
+export function publicKeyOf(raw: Uint8Array): KeyObject {
   const x = Buffer.from(raw).toString('base64url');
   return createPublicKey({ format: 'jwk', key: { kty: 'OKP', crv: 'Ed25519', x } });
 }
@@ -46,7 +47,7 @@ export function makeGreeting(deps: GreetingDeps): Greeting {
   const key = publicKeyOf(statementKey);
   const refuse = (uid: string, tried: { readonly key1: Uint8Array; readonly keyVersion: number } | null): void => {
     if (tried === null) return;
-    cardKeys.hold(uid, { ...tried, tmacKeyVersion: 0 });
+    cardKeys.hold(uid, { ...tried, tmacKeyVersion: 0, issuer: '' });
     cardKeys.refuse(uid);
   };
   return async ({ uid, presence }) => {
@@ -76,6 +77,7 @@ export function makeGreeting(deps: GreetingDeps): Greeting {
       return false;
     }
     const { key1, keyVersion } = greeted;
-    return cardKeys.hold(uid, { key1, keyVersion, tmacKeyVersion: statement.tmacKeyVersion }) === 'held';
+    const { tmacKeyVersion, issuer } = statement;
+    return cardKeys.hold(uid, { key1, keyVersion, tmacKeyVersion, issuer }) === 'held';
   };
 }

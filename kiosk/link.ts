@@ -34,7 +34,7 @@ export type LinkEvent =
   | { readonly type: 'up' }
   | { readonly type: 'down'; readonly why: string }
   | { readonly type: 'hub'; readonly open: boolean }
-  | { readonly type: 'beacon'; readonly slot: number; readonly value: string }
+  | { readonly type: 'beacon'; readonly slot: number; readonly value: string; readonly tariffs?: number }
   | { readonly type: 'refusal'; readonly replyTo: string | undefined; readonly code: Refusal; readonly detail: string }
   | Heard;
 
@@ -251,7 +251,7 @@ class MqttLink implements Link {
     const { name } = this.#settings;
     if (topic === BEACON_TOPIC) {
       const message = this.#decode(topic, notices.beacon.message, text);
-      return message && { type: 'beacon', slot: message.body.slot, value: message.body.value };
+      return message && { type: 'beacon', ...message.body };
     }
     if (topic === HUB_STATE_TOPIC) {
       const message = this.#decode(topic, notices.hubState.message, text);

@@ -115,13 +115,24 @@ export class Outbox {
   /**
    * Puts the intent on disk; the commit may be sent when this returns (TRUTH section 4). Of a tag only its UID: no more
    * is needed to ask about its sale.
+   * @param amount all that leaves this card's member, in rupiah: the hub's answer will be about it
    */
-  journal(seq: KioskSeq, intent: Intent | Pick<Intent, 'uid'>): void {
-    guard(() => {
+  journal(seq: KioskSeq, intent: Intent | Pick<Intent, 'uid'>, amount: bigint): void {
+    const { kiosk } = this.#settings;
+    const charged = 'UPDATE sale SET amount = ? WHERE kiosk = ? AND seq = ? AND amount <> ?';
+    this.#whole(() => {
+      this.#run(charged, toWire(amount), kiosk, seq, toWire(amount));
       const sql = `INSERT INTO intent VALUES (?, ?, ?, ?)
         ON CONFLICT DO UPDATE SET uid = excluded.uid, body = excluded.body`;
-      this.#run(sql, this.#settings.kiosk, seq, intent.uid, JSON.stringify(intent));
+      this.#run(sql, kiosk, seq, intent.uid, JSON.stringify(intent));
     });
+  }
+
+  /** The seq that the next sale will take. */
+  next(): KioskSeq {
+    const sql = 'SELECT next FROM counter WHERE kiosk = ?';
+    const row = guard(() => this.#get(sql, this.#settings.kiosk)) as { next: number } | undefined;
+    return Math.min(row?.next ?? 1, NUMBER24_MAX) as KioskSeq;
   }
 
   /** Keeps the request as it is sent. */
@@ -223,6 +234,10 @@ export class Outbox {
       }
       this.#run(`DELETE FROM sale WHERE ${old}`, ...values);
     })();
+  }
+
+  #whole(work: () => void): void {
+    guard(() => this.#db.transaction(work)());
   }
 
   #prepared(sql: string): Database.Statement {

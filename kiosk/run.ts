@@ -1,19 +1,21 @@
 /** The only loop: events in, one pure step, effects out. */
-import type { CardKeyGrant } from '../protocol/cardkey.ts';
 import type { HelloAnswer } from '../protocol/hello.ts';
 import type { KioskSeq } from '../protocol/ids.ts';
 import type { Refusal } from '../protocol/refusals.ts';
 import type { Greeting } from './greeting.ts';
+import { type KeyTalk, makeKeyTalk } from './keytalk.ts';
 import type { Link, LinkEvent } from './link.ts';
 import type { Masters } from './masters.ts';
 import { type Outbox, OutboxFault } from './outbox.ts';
 import type { Panel } from './panel.ts';
 import type { Reader, ReaderEvent } from './reader.ts';
 import { makeRelay, type Relay } from './relay.ts';
-import { type Ask, type Effect, newTill, type Present, type Till, type TillEvent, type TimerId } from './rules/sale.ts';
+import { type Ask, type Effect, newTill, type Till, type TillEvent, type TimerId } from './rules/sale.ts';
 import { view } from './rules/screens.ts';
 import { step } from './rules/till.ts';
-import { lookAt, pay, type TapDeps, tellVersion } from './tap.ts';
+import { lookAt, pay, type TapDeps } from './tap.ts';
+import type { TariffShelf } from './tariffs.ts';
+import { type BookTalk, makeBookTalk } from './tarifftalk.ts';
 
 /** Everything the loop touches; the seeded world hands in its own. */
 export interface RunDeps extends Omit<TapDeps, 'reader' | 'relay' | 'journal'> {
@@ -24,6 +26,7 @@ export interface RunDeps extends Omit<TapDeps, 'reader' | 'relay' | 'journal'> {
   /** The debit masters and what they are used for; null without the `offline` grant. */
   readonly masters: Masters | null;
   readonly greeting: Greeting | null;
+  readonly tariffs: TariffShelf;
   /** Monotonic clock, milliseconds. */
   readonly monotonic: () => number;
   /** A fraction from 0 up to, but not including, 1. */
@@ -45,7 +48,8 @@ export interface Running {
 type Errand =
   | { readonly about: 'purchase' | Ask; readonly seq: KioskSeq }
   | { readonly about: 'key'; readonly uid: string }
-  | { readonly about: 'hello' };
+  | { readonly about: 'hello' }
+  | { readonly about: 'tariffs' };
 
 /** Green lights kept for cards to see; older ones are answered by the hub. */
 const UNSHOWN_MAX = 200;
@@ -73,6 +77,8 @@ class Loop {
   readonly #deps: RunDeps;
   readonly #relay: Relay;
   readonly #tap: TapDeps;
+  readonly #keys: KeyTalk;
+  readonly #book: BookTalk;
   readonly #queue: TillEvent[] = [];
   readonly #timers = new Map<TimerId, unknown>();
   readonly #errands = new Map<string, Errand>();
@@ -83,7 +89,22 @@ class Loop {
   constructor(deps: RunDeps) {
     this.#deps = deps;
     this.#relay = makeRelay(deps);
-    this.#tap = { ...deps, relay: this.#relay, journal: (seq, intent) => deps.outbox.journal(seq, intent) };
+    this.#tap = { ...deps, relay: this.#relay, journal: (...what) => deps.outbox.journal(...what) };
+    this.#keys = makeKeyTalk({
+      ...deps,
+      ask: (question) => this.#note(deps.link.send('cardkey', question), { about: 'key', uid: question.uid }),
+      told: (event) => this.#take(event),
+      failed: (error) => this.#fail(error),
+    });
+    this.#book = makeBookTalk({
+      ...deps,
+      ask: (question) => {
+        const id = deps.link.send('tariffs', question);
+        this.#note(id, { about: 'tariffs' });
+        return id !== null;
+      },
+      taken: (prices) => this.#take({ type: 'prices', prices }),
+    });
     this.till = newTill(deps.kiosk);
   }
 
@@ -91,6 +112,7 @@ class Loop {
     const { outbox, panel, reader, link } = this.#deps;
     this.#show();
     this.#take({ type: 'booted', recovered: outbox.unfinished(), unshown: outbox.unshown(UNSHOWN_MAX) });
+    this.#book.start();
     panel.listen((key) => this.#take({ type: 'pressed', key }));
     reader.listen((event) => this.#take(readerEvent(event)));
     link.listen((event) => this.#heard(event));
@@ -100,6 +122,7 @@ class Loop {
     this.#stopped = true;
     for (const timer of this.#timers.values()) this.#deps.timers.clearTimeout(timer);
     this.#timers.clear();
+    this.#book.stop();
     // A conversation that nobody awaits any more must not keep its timer.
     this.#relay.cut();
   }
@@ -165,7 +188,7 @@ class Loop {
         outbox.drop(effect.seq);
         break;
       case 'fetch-key':
-        this.#fetchKey(effect.card);
+        this.#keys.fetch(effect.card);
         break;
       case 'forget-key':
         this.#deps.cardKeys.refuse(effect.uid);
@@ -233,34 +256,6 @@ class Loop {
     );
   }
 
-  #fetchKey(card: Present): void {
-    const { uid } = card;
-    const { cardKeys, greeting } = this.#deps;
-    const askHub = () => this.#askKey(card);
-    const found = () => this.#take({ type: 'card-key', uid, state: 'held' });
-    if (cardKeys.stopped(uid)) this.#take({ type: 'card-key', uid, state: 'stopped' });
-    else if (cardKeys.find(uid) !== null) found();
-    else if (greeting === null) askHub();
-    else {
-      greeting(card).then(
-        (held) => (held ? found() : askHub()),
-        (error) => this.#fail(error),
-      );
-    }
-  }
-
-  /** Asks the hub for a card's key, of the version that the card tells. */
-  #askKey(card: Present): void {
-    const { uid } = card;
-    tellVersion(this.#tap, card).then(
-      (told) => {
-        const request = told === null ? { uid } : { uid, told };
-        this.#note(this.#deps.link.send('cardkey', request), { about: 'key', uid });
-      },
-      (error) => this.#fail(error),
-    );
-  }
-
   /** Asks for the key of the masters on the disk, at each connect (TRUTH section 14). */
   #hello(): void {
     const { masters, link } = this.#deps;
@@ -315,6 +310,8 @@ class Loop {
   #heard(event: LinkEvent): void {
     switch (event.type) {
       case 'up':
+        // Before any sale leaves: the hub prices by what it was told before.
+        this.#book.connected();
         this.#take({ type: 'link', online: true });
         this.#hello();
         break;
@@ -326,8 +323,11 @@ class Loop {
         this.#relay.cut();
         break;
       case 'hub':
-      case 'beacon':
         this.#take(event);
+        break;
+      case 'beacon':
+        this.#take({ type: 'beacon', slot: event.slot, value: event.value });
+        this.#book.heardOf(event.tariffs);
         break;
       case 'refusal':
         this.#relay.refused(event.replyTo, event.code);
@@ -342,7 +342,8 @@ class Loop {
   #refused(errand: Errand | undefined, code: Refusal, detail: string): void {
     this.#deps.log(`the hub refused: ${code}`, detail);
     if (errand === undefined) return;
-    if (errand.about === 'hello') {
+    if (errand.about === 'tariffs') this.#book.refused();
+    else if (errand.about === 'hello') {
       if (code === 'not-allowed') this.#deps.masters?.forget();
     } else if (errand.about === 'key') this.#take({ type: 'card-key', uid: errand.uid, state: code });
     else this.#take({ type: 'refused', seq: errand.seq, about: errand.about, code });
@@ -355,13 +356,16 @@ class Loop {
         this.#take({ type: 'receipt', sealed: event.body });
         break;
       case 'cardkey':
-        this.#granted(event.body);
+        this.#keys.granted(event.body);
         break;
       case 'relay':
         this.#relay.heard(event.body);
         break;
       case 'hello':
         this.#released(event.body);
+        break;
+      case 'tariffs':
+        this.#book.answered(event.body);
         break;
       case 'resolve': {
         // An answer counts only for the question that was asked: of an approved sale the two questions differ.
@@ -370,16 +374,6 @@ class Loop {
         this.#take({ type: 'answer', ask: errand.about, sealed: { receipt, mac }, voided });
       }
     }
-  }
-
-  #granted(grant: CardKeyGrant): void {
-    this.#deps.cardKeys.accept(grant).then(
-      (accepted) => {
-        if (accepted === 'unsealed') this.#deps.log('a card key was not sealed to this kiosk', grant.uid);
-        else this.#take({ type: 'card-key', uid: grant.uid, state: accepted });
-      },
-      (error) => this.#fail(error),
-    );
   }
 }
 

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import type { EnrolmentGrant, KioskRole } from '../protocol/enrolment.ts';
-import type { KioskNo } from '../protocol/ids.ts';
+import type { CooperativeId, KioskNo } from '../protocol/ids.ts';
 import { holdAlone } from './alone.ts';
 import { makeCardKeys } from './cardkeys.ts';
 import { type Config, startConfig } from './config.ts';
@@ -18,6 +18,7 @@ import { type Outbox, OutboxFault, openOutbox } from './outbox.ts';
 import { openTerminal, type TerminalSettings } from './panel.ts';
 import { openReader } from './reader.ts';
 import { type RunDeps, run } from './run.ts';
+import { openTariffShelf } from './tariffs.ts';
 
 /** Told to the hub at each connect. */
 export const SOFTWARE = 'simpul-kiosk 0.1.0';
@@ -88,7 +89,8 @@ export function startKiosk({ dir, config, identity, terminal, log, failed }: Sta
   const heading = `${outlet.name} - ${outlet.cooperativeName}`;
   const panel = openTerminal({ ...terminal, heading, first: config.language });
   const keys = { cardKeys, ...offlineKeys({ dir, identity, reader, cardKeys, log }) };
-  const deps = { kiosk, reader, link, outbox, panel, ...keys, monotonic, random, randomBytes, timers, log, failed };
+  const hub = { reader, link, outbox, panel, ...keys };
+  const edges = { monotonic, random, randomBytes, timers, log, failed };
   const close = async (): Promise<void> => {
     await Promise.all([link.close(), reader.close()]);
     panel.close();
@@ -96,13 +98,18 @@ export function startKiosk({ dir, config, identity, terminal, log, failed }: Sta
     letGo();
   };
   const running = openOrUndo(
-    () => loops[role](deps),
+    () => loops[role]({ kiosk, ...hub, tariffs: shelfOf({ dir, identity, log }), ...edges }),
     () => void close(),
   );
   return () => {
     running.stop();
     return close();
   };
+}
+
+function shelfOf({ dir, identity, log }: Pick<StartDeps, 'dir' | 'identity' | 'log'>): RunDeps['tariffs'] {
+  const { kiosk, outlet, statementKey } = identity;
+  return openTariffShelf({ dir, kiosk, cooperative: outlet.cooperative as CooperativeId, statementKey, log });
 }
 
 /** The debit masters of a kiosk that was granted them, and the greeting of cards that they make possible. */

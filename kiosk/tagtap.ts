@@ -12,8 +12,8 @@ import type { Effect, Paid } from './rules/sale.ts';
 export interface TagTapDeps {
   readonly reader: Pick<Reader, 'transmit'>;
   readonly relay: Pick<Relay, 'talk'>;
-  /** Writes down whose card it is. @throws OutboxFault; the hub is not asked then. */
-  readonly journal: (seq: KioskSeq, intent: { readonly uid: string }) => void;
+  /** Writes down whose card it is, and what leaves its member, in rupiah. @throws OutboxFault; the hub is not asked. */
+  readonly journal: (seq: KioskSeq, intent: { readonly uid: string }, amount: bigint) => void;
 }
 
 /**
@@ -25,7 +25,7 @@ export async function payTag(deps: TagTapDeps, { sale, card }: Effect & { type: 
   const started = await play(startTagPayment(), (apdu) => deps.reader.transmit(presence, apdu));
   if (!started.ok) return started;
   const challenge = Buffer.from(started.challenge).toString('hex');
-  deps.journal(sale.seq, { uid });
+  deps.journal(sale.seq, { uid }, sale.amount);
   let proving = false;
   const asked = { deed: 'tag-sale', uid, seq: sale.seq, amount: toWire(sale.amount), challenge } as const;
   const relayed = await deps.relay.talk(presence, asked, () => {

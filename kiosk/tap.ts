@@ -17,7 +17,7 @@ export interface TapDeps extends TagTapDeps {
   readonly kiosk: KioskNo;
   readonly cardKeys: CardKeys;
   /** @throws OutboxFault; the commit is not sent then, and the hub not asked about a tag. */
-  readonly journal: (seq: KioskSeq, intent: Intent | Pick<Intent, 'uid'>) => void;
+  readonly journal: (seq: KioskSeq, intent: Intent | Pick<Intent, 'uid'>, amount: bigint) => void;
   readonly randomBytes: (length: number) => Uint8Array;
 }
 
@@ -39,7 +39,7 @@ export async function pay(deps: TapDeps, effect: Effect & { type: 'pay' }): Prom
   let intent: Intent | null = null;
   const journal = (seen: PaymentIntent): void => {
     const written = intentOf(card.uid, key.tmacKeyVersion, { record, tmri }, seen);
-    deps.journal(sale.seq, written);
+    deps.journal(sale.seq, written, sale.amount);
     // From here on the commit may be on its way to the card.
     intent = written;
   };

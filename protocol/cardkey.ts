@@ -1,6 +1,6 @@
 /** Card key: a kiosk without the `offline` grant asks for key 1 of the card on its reader (TRUTH section 14). */
 import { type Static, Type } from 'typebox';
-import { CardUidSchema } from './ids.ts';
+import { CardUidSchema, CooperativeIdSchema } from './ids.ts';
 
 export const CardKeyRequest = Type.Object({
   uid: CardUidSchema,
@@ -15,6 +15,8 @@ export const CardKeyGrant = Type.Object({
   keyVersion: Type.Integer({ minimum: 0, maximum: 255 }),
   /** Version of the card's TMAC key, which claims must name. */
   tmacKeyVersion: Type.Integer({ minimum: 0, maximum: 255 }),
+  /** Cooperative of the card: fees depend on whether it is the outlet's own. */
+  issuer: CooperativeIdSchema,
   /** Key 1 (16 bytes) sealed to the kiosk's sealing key, base64; see `cardKeyContext`. */
   sealed: Type.String({ pattern: '^[A-Za-z0-9+/]{80,200}={0,2}$' }),
 });

@@ -24,8 +24,10 @@ const ask = <Word extends string>(word: Word) => Type.Object({ ...pair, ask: Typ
  * released, or closes a seq for good. `resolve` asks and decides nothing.
  *
  * That the cards lay on the reader, whose they are, and that the PIN was right are claims of the kiosk: nothing in
- * these messages proves them to the hub. What a lying kiosk of role `counter` can take is bounded by the drawer and the
- * float of its outlet, and each entry names the claim as its authority.
+ * these messages proves them to the hub. What a lying kiosk of role `counter` can take out is bounded by the drawer and
+ * the float of its outlet; what it says came in is bounded by no cash: a deposit that nobody paid gives a member money
+ * until the drawer is counted, within the net debit cap of its cooperative where that money goes elsewhere. Each entry
+ * names the claim as its authority.
  */
 export const CashRequest = Type.Union([
   Type.Object({ ...pair, ask: Type.Literal('deposit'), ...service }),

@@ -1,16 +1,69 @@
-/** Limits on payments without a PIN, applied by kiosk and hub alike; amounts in rupiah. */
+/** Limits as data: profiles of members, and what kiosk and hub apply alike; amounts in rupiah. */
+import type { KioskRole } from './enrolment.ts';
 
-export interface NoPinLimits {
-  /** Largest single account sale without PIN. */
+/** What a member may do with the account; a member names one profile (DESIGN section 9). */
+export interface LimitProfile {
+  readonly name: string;
+  /** Largest single payment, or load of a card. */
   readonly perTap: bigint;
-  /** Largest sum of account sales without PIN of one card in a business day (Asia/Jakarta). */
+  /** Largest sum that leaves the account in a business day, and in its month (Asia/Jakarta). */
   readonly perDay: bigint;
-  /** Seconds between two account sales of one card at one kiosk (TRUTH section 3). */
-  readonly pauseSeconds: number;
+  readonly perMonth: bigint;
+  /** Largest sum that comes in within a month; what comes back from a payment or a card is no income. */
+  readonly perMonthIn: bigint;
+  /** Most that the account may hold after money came in; what comes back is never turned away. */
+  readonly maxBalance: bigint;
+  /** A larger payment needs the member's PIN. */
+  readonly pinAbove: bigint;
+  /** Largest sum that one card pays and loads without PIN since the last PIN. */
+  readonly noPinSum: bigint;
+  /** Largest sum that one card pays and loads without PIN in a business day. */
+  readonly noPinPerDay: bigint;
 }
 
-/** Defaults of the pilot, far below what Bank Indonesia allows an unregistered holder (Rp 2 million). */
-export const noPinLimits: NoPinLimits = { perTap: 500_000n, perDay: 1_000_000n, pauseSeconds: 60 };
+/** The pilot's own figures, for every member. */
+const pilot = { pinAbove: 500_000n, noPinSum: 2_000_000n, noPinPerDay: 1_000_000n } as const;
+
+/** The profile of a member who was given none. */
+export const DEFAULT_PROFILE = 'registered';
+
+/** A holder whose identity was verified. */
+export const registered: LimitProfile = {
+  name: DEFAULT_PROFILE,
+  perTap: 2_000_000n,
+  perDay: 10_000_000n,
+  perMonth: 40_000_000n,
+  perMonthIn: 40_000_000n,
+  maxBalance: 20_000_000n,
+  ...pilot,
+};
+
+/**
+ * The profiles that a new hub has. Balance and incoming sums are Bank Indonesia's for server-based electronic money:
+ * PBI 23/6/PBI/2021 on payment service providers, the figures of registered holders as raised from 1 July 2022 (before:
+ * 10 and 20 million). All others are the pilot's, at or below them.
+ */
+export const shippedProfiles: readonly LimitProfile[] = [
+  registered,
+  {
+    name: 'unregistered',
+    perTap: 500_000n,
+    perDay: 1_000_000n,
+    perMonth: 20_000_000n,
+    perMonthIn: 20_000_000n,
+    maxBalance: 2_000_000n,
+    ...pilot,
+  },
+];
+
+/** Seconds between two account sales of one card at one kiosk (TRUTH section 3). */
+export const PAUSE_SECONDS = 60;
+
+/** Basis points of a cooperative's net debit cap at which its officers are warned, where they chose no others. */
+export const CAP_ALERT = 8_000;
+
+/** Roles of kiosks that have a keypad for PINs: nobody else can have verified one. */
+export const KEYPAD_ROLES: readonly KioskRole[] = ['stall', 'counter'];
 
 /** Cash over a counter, applied by kiosk and hub alike. */
 export const counterLimits = {

@@ -13,7 +13,10 @@ interface RefusalWords {
   readonly retry: Retry;
 }
 
-/** Decisions first (1xx money, 2xx card, 3xx kiosk and freshness), then messages that reached no decision (9xx). */
+/**
+ * Decisions first (1xx money, 2xx card, 3xx kiosk and freshness), then messages that reached no decision (9xx). Only
+ * `pin-needed` is both: a withdrawal waits for its PIN, a sale without one is declined.
+ */
 export const refusals = {
   'insufficient-funds': row(
     101,
@@ -196,6 +199,83 @@ export const refusals = {
     'What this card held is still being checked',
     'An alarm was raised: keep the card and call the hub operator.',
     'never',
+  ),
+  'tariff-differs': row(
+    130,
+    'Biaya berbeda dari yang ditunjukkan',
+    'Another fee was shown than applies',
+    'Nobody was charged. Start again: the kiosk fetches the tariffs in force when it connects.',
+    'new-sale',
+  ),
+  'tariffs-unknown': row(
+    131,
+    'Daftar biaya ini tidak dikenal pusat',
+    'The hub never made these tariffs',
+    'An alarm was raised: hub and kiosk are not of one town, or the hub was restored. Call the hub operator.',
+    'never',
+  ),
+  'tariffs-gone-back': row(
+    132,
+    'Daftar biaya kiosk ini mundur',
+    'The tariffs of this kiosk went back',
+    'An alarm was raised: the kiosk was restored from a copy. Enrol it anew.',
+    'never',
+  ),
+  'not-licensed': row(
+    135,
+    'Koperasi belum berizin untuk ini',
+    'The cooperative has no licence for this',
+    'Officers: a switch of one of the two cooperatives is off: simpul-hub licence show.',
+    'new-sale',
+  ),
+  'members-only': row(
+    136,
+    'Koperasi ini hanya melayani anggota',
+    'This cooperative serves members only',
+    'What the account holds may still be spent and withdrawn. Officers: simpul-hub licence show.',
+    'never',
+  ),
+  'pay-limit': row(
+    138,
+    'Melebihi batas sekali bayar anggota',
+    'Over the member’s limit per payment',
+    'A smaller amount, or cash. Members choose lower limits themselves.',
+    'new-sale',
+  ),
+  'spend-day': row(
+    139,
+    'Melebihi batas harian anggota',
+    'Over the member’s limit for today',
+    'A smaller amount, or again tomorrow. Withdrawals that wait count too.',
+    'new-sale',
+  ),
+  'spend-month': row(
+    140,
+    'Melebihi batas bulanan anggota',
+    'Over the member’s limit for this month',
+    'A smaller amount, or again next month. Withdrawals that wait count too.',
+    'new-sale',
+  ),
+  'income-month': row(
+    141,
+    'Melebihi batas uang masuk bulan ini',
+    'Over the member’s limit for incoming money this month',
+    'A smaller amount, or again next month.',
+    'new-sale',
+  ),
+  'balance-limit': row(
+    142,
+    'Melebihi saldo terbesar yang diizinkan',
+    'More than the account may hold',
+    'A smaller amount, or let the member spend first.',
+    'new-sale',
+  ),
+  'pin-due': row(
+    143,
+    'Perlu PIN: sudah banyak dibayar tanpa PIN',
+    'PIN needed: much was paid without it',
+    'Pay with PIN where there is a keypad, or withdraw at a counter: a right PIN starts the sum anew.',
+    'new-sale',
   ),
   'card-unknown': row(
     201,

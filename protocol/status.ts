@@ -1,6 +1,7 @@
 /** Status: retained birth and will of kiosks and hub, and the beacon that proves freshness (TRUTH section 3). */
 import { type Static, Type } from 'typebox';
 import { hexSchema } from './ids.ts';
+import { BookNumber } from './tariffbook.ts';
 
 /** Retained at `<kiosk>/state`; the will of the same session says offline. */
 export const KioskState = Type.Object({
@@ -27,7 +28,12 @@ export type HubState = Static<typeof HubState>;
 export const BEACON_SECONDS = 10;
 
 /** Retained at `hub/beacon`: slot = ⌊Unix seconds / 10⌋, value = first 4 bytes of HMAC-SHA-256(hub secret, slot). */
-export const Beacon = Type.Object({ slot: Type.Integer({ minimum: 0, maximum: 2 ** 40 }), value: hexSchema(4) });
+export const Beacon = Type.Object({
+  slot: Type.Integer({ minimum: 0, maximum: 2 ** 40 }),
+  value: hexSchema(4),
+  /** Number of the newest tariff book; left out where there is none. It proves nothing. */
+  tariffs: Type.Optional(BookNumber),
+});
 export type Beacon = Static<typeof Beacon>;
 
 /** Unix minutes at 2020-01-01 UTC, where the card record starts counting. */

@@ -11,6 +11,7 @@ import { RefundAnswer, RefundRequest } from './refund.ts';
 import { RelayAnswer, RelayRequest } from './relay.ts';
 import { ResolveAnswer, ResolveRequest } from './resolve.ts';
 import { Beacon, HubState, KioskState } from './status.ts';
+import { TariffsAnswer, TariffsRequest } from './tariffbook.ts';
 
 const ROOT = 'simpul/v1';
 
@@ -26,6 +27,7 @@ export const conversations = {
   hello: { up: message(HelloRequest), dn: message(HelloAnswer), qos: 1, since: 1 },
   cash: { up: message(CashRequest), dn: message(CashAnswer), qos: 1, since: 1 },
   refund: { up: message(RefundRequest), dn: message(RefundAnswer), qos: 1, since: 1 },
+  tariffs: { up: message(TariffsRequest), dn: message(TariffsAnswer), qos: 1, since: 1 },
   relay: { up: message(RelayRequest), dn: message(RelayAnswer), qos: 1, since: 1 },
 } as const;
 

@@ -58,10 +58,10 @@ export function makeCardKey({ vault, registry, now }: CardKeyDeps): Operation<'c
       const detail = `more than ${KEY_CACHE.cards} new cards within ${KEY_CACHE.hours} hours`;
       return { refusal: 'key-quota', detail, alarm: 'key-quota' };
     }
-    const { uid, tmacKeyVersion } = card;
+    const { uid, issuer, tmacKeyVersion } = card;
     const keyVersion = held(registry, card, body.told);
     const box = await seal(kiosk.sealingKey, cardKeyContext(uid, keyVersion), vault.cardKey1(uid, keyVersion));
     const sealed = Buffer.from(box).toString('base64');
-    return { body: JSON.stringify({ uid, keyVersion, tmacKeyVersion, sealed }) };
+    return { body: JSON.stringify({ uid, keyVersion, tmacKeyVersion, issuer, sealed }) };
   };
 }

@@ -1,16 +1,16 @@
 /** Cash: deposits, and withdrawals in three steps, at counters; see the messages for what a kiosk claims in them. */
 import type { CashRequest, HoldSlip } from '../../protocol/cash.ts';
+import { businessDate } from '../../protocol/dates.ts';
 import type { CardUid, CooperativeId } from '../../protocol/ids.ts';
-import { counterLimits } from '../../protocol/limits.ts';
+import { counterLimits, registered } from '../../protocol/limits.ts';
 import { rupiah } from '../../protocol/money.ts';
 import type { Alarms } from '../alarms.ts';
 import type { Operation, Reply } from '../mqtt/router.ts';
 import { judgeCash, type Staff } from '../rules/cash.ts';
-import { businessDate } from '../rules/dates.ts';
 import { CASH_ORIGIN, type DecisionKey, type HoldAnswer, type Ledger, type PostRequest } from '../store/ledger.ts';
 import type { Kiosk, Registry } from '../store/registry.ts';
 import type { Vault } from '../vault.ts';
-import { sealReceipt } from './purchase.ts';
+import { capOf, sealReceipt } from './purchase.ts';
 
 export interface CashDeps {
   readonly vault: Pick<Vault, 'receiptMac'>;
@@ -47,7 +47,11 @@ function draft(deps: CashDeps, kiosk: Kiosk, hash: string, body: Served): PostRe
     teller: staff(deps, teller),
     approver: staff(deps, approver),
     tariffs: registry.tariffs(),
-    netDebitCap: (id: CooperativeId) => registry.cooperative(id)?.netDebitCap ?? 0n,
+    licenceOf: registry.licence,
+    holderOf: registry.holder,
+    limits: card === undefined ? registered : registry.limitsOf(card.member),
+    netDebitCap: (id: CooperativeId) => capOf(registry, id).netDebitCap,
+    capAlert: (id: CooperativeId) => capOf(registry, id).capAlert,
   });
   const [issuer, acquirer] = [card?.issuer ?? null, outlet?.cooperative ?? null];
   return {

@@ -5,7 +5,7 @@ import { buildRecord, buildTmri, type Deed, parseTmri, proof } from '../../cards
 import { type CreditDone, credit } from '../../cards/reload.ts';
 import { previousTmri, transactionKeys } from '../../cards/tmac.ts';
 import { type CardUid, HUB_KIOSK_NO, type KioskNo } from '../../protocol/ids.ts';
-import { noPinLimits } from '../../protocol/limits.ts';
+import { registered } from '../../protocol/limits.ts';
 import { rupiah } from '../../protocol/money.ts';
 import type { Receipt } from '../../protocol/receipt.ts';
 import type { RelayEnd, ReloadAsked } from '../../protocol/relay.ts';
@@ -66,7 +66,8 @@ function draft(deps: ReloadDeps, kiosk: Kiosk, start: ReloadAsked, at: number) {
     readerKnown: card !== undefined && readerKnown(deps, card, start),
     tmc: counterOf(bytes(start.before)),
     beaconAgeSeconds: ageOf(start.slot, at),
-    limits: noPinLimits,
+    licenceOf: registry.licence,
+    limits: card === undefined ? registered : registry.limitsOf(card.member),
   });
   const [before, records, encTmri] = [bytes(start.before), bytes(start.records), bytes(start.encTmri)];
   const asked: Asked | null =

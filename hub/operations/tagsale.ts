@@ -1,18 +1,18 @@
 /** Tag sale: a member pays with an NTAG 424, which proves itself to the hub through the kiosk (TRUTH section 14). */
 import { createHash } from 'node:crypto';
 import { proveTag, type TagProven } from '../../cards/tagpayment.ts';
+import { businessDate } from '../../protocol/dates.ts';
 import type { CardUid } from '../../protocol/ids.ts';
-import { noPinLimits } from '../../protocol/limits.ts';
 import { rupiah } from '../../protocol/money.ts';
 import type { Receipt } from '../../protocol/receipt.ts';
 import type { RelayEnd, TagSale } from '../../protocol/relay.ts';
 import type { Alarms } from '../alarms.ts';
-import { businessDate } from '../rules/dates.ts';
 import { judgeTagSale } from '../rules/purchase.ts';
 import { packTagEvidence } from '../rules/tagevidence.ts';
 import type { Ledger, PostRequest } from '../store/ledger.ts';
 import type { Card, Kiosk, Registry } from '../store/registry.ts';
 import type { Vault } from '../vault.ts';
+import { capOf, classed } from './purchase.ts';
 import { type Begin, type Begun, failed, type Refused } from './relay.ts';
 
 export interface TagSaleDeps {
@@ -79,16 +79,19 @@ function draft({ registry, now }: TagSaleDeps, bound: Bound, keyVersion: number,
   const card = registry.card(bound.card.uid) ?? bound.card;
   const outlet = registry.outlet(kiosk.outlet);
   const { uid, issuer, member, status } = card;
+  const shown = registry.shownTariffs(kiosk.no, asked.seq);
   const verdict = judgeTagSale({
     date: businessDate(at),
     amount,
     kiosk: kiosk.no,
     card: { uid, issuer, member, active: status === 'active' },
-    outlet: outlet === undefined ? null : { id: outlet.id, cooperative: outlet.cooperative, open: outlet.open },
+    outlet: outlet === undefined ? null : classed(outlet, shown),
     ageSeconds: (at - startedAt) / 1000,
-    tariffs: registry.tariffs(),
-    limits: noPinLimits,
-    netDebitCap: registry.cooperative(issuer)?.netDebitCap ?? 0n,
+    tariffs: shown?.tariffs ?? registry.tariffs(),
+    licenceOf: registry.licence,
+    limits: registry.limitsOf(member),
+    pinVerified: false,
+    ...capOf(registry, issuer),
   });
   return {
     key: { origin: kiosk.no, seq: asked.seq },

@@ -2,6 +2,7 @@
 import type { CardUid, CooperativeId, MemberId, OutletId } from '../../protocol/ids.ts';
 import type { Outcome } from '../../protocol/receipt.ts';
 import type { Refusal } from '../../protocol/refusals.ts';
+import type { FeeShare } from '../../protocol/tariffs.ts';
 import type { Account } from './accounts.ts';
 
 /** One line of an entry. Positive amounts are credits, negative ones debits, in rupiah. */
@@ -53,10 +54,7 @@ export type ReturnKind = 'refund' | 'dispute' | 'dispute-won' | 'dispute-lost' |
 /** Within one cooperative's own books, by two officers: money set aside or prepaid, and corrections. */
 export type OwnKind = 'provision' | 'adjustment';
 
-export interface FeeShare {
-  readonly to: CooperativeId;
-  readonly amount: bigint;
-}
+export type { FeeShare };
 
 export interface Entry {
   readonly kind: EntryKind;
@@ -207,14 +205,37 @@ export type Guard =
   | { readonly kind: 'next'; readonly card: CardUid; readonly keyVersion: number; readonly tmc: number }
   /** The account's balance is zero before the post: no reload of the card is on its way (TRUTH section 6). */
   | { readonly kind: 'idle'; readonly account: Account }
-  /** The account's balance and `amount` together stay within `max`: what a purse may hold. */
+  /** The account's balance and `amount` together stay within `max`: what a purse or a member's account may hold. */
   | { readonly kind: 'room'; readonly account: Account; readonly amount: bigint; readonly max: bigint }
   /** Sales and loads of this card without PIN on this business date, this one included, stay within `max`. */
   | { readonly kind: 'day'; readonly card: CardUid; readonly amount: bigint; readonly max: bigint }
+  /**
+   * Sales and loads of this card without PIN since its last PIN, this one included, stay within `max`. Stands beside a
+   * `day` of the same amount.
+   */
+  | { readonly kind: 'no-pin'; readonly card: CardUid; readonly amount: bigint; readonly max: bigint }
+  /** Refuses nothing: the PIN was verified, and with the approval the card's sum without PIN starts anew. */
+  | { readonly kind: 'pin'; readonly card: CardUid }
+  /**
+   * What leaves the member's account on this business date and in its month, this one and every open hold included,
+   * stays within `day` and `month`.
+   */
+  | {
+      readonly kind: 'spend';
+      readonly account: Account;
+      readonly amount: bigint;
+      readonly day: bigint;
+      readonly month: bigint;
+    }
+  /** What comes into the member's account in this month, this one included, stays within `month`. */
+  | { readonly kind: 'income'; readonly account: Account; readonly amount: bigint; readonly month: bigint }
   /** The counter's float does not fall below zero; with the approval it moves by `delta` (TRUTH section 7). */
   | { readonly kind: 'float'; readonly outlet: OutletId; readonly delta: bigint }
-  /** The sum of this cooperative's positions after the entry stays within its net debit cap. */
-  | { readonly kind: 'cap'; readonly cooperative: CooperativeId; readonly max: bigint };
+  /**
+   * The entry leaves the sum of this cooperative's positions within its net debit cap, or does not raise it. An
+   * approval that takes it above `alert`, where given, writes an alarm.
+   */
+  | { readonly kind: 'cap'; readonly cooperative: CooperativeId; readonly max: bigint; readonly alert?: bigint };
 
 /** A rule's word on a request, before the guards. */
 export type Verdict =

@@ -1,10 +1,13 @@
 /** Purchase, judged: from the facts of an account sale to a verdict (TRUTH sections 2, 3 and 7). */
 import type { CardUid, CooperativeId, KioskNo, MemberId, OutletId } from '../../protocol/ids.ts';
-import { FRESH_SECONDS, type NoPinLimits } from '../../protocol/limits.ts';
+import { FRESH_SECONDS, type LimitProfile, PAUSE_SECONDS } from '../../protocol/limits.ts';
 import type { Outcome } from '../../protocol/receipt.ts';
 import type { Refusal } from '../../protocol/refusals.ts';
+import { quoteTotal, type Tariff } from '../../protocol/tariffs.ts';
+import { memberOf } from './accounts.ts';
 import type { Guard, PurchaseFigures, Verdict } from './entries.ts';
-import { quote, type Tariff } from './tariffs.ts';
+import { isLicensed, type LicenceOf } from './licence.ts';
+import { pinGuards } from './limits.ts';
 
 /** What the operation found out about the certificate; each part is true only if it was checked and held. */
 export interface CertificateFacts {
@@ -33,6 +36,8 @@ export interface PurchaseFacts {
   readonly date: string;
   /** As requested, in rupiah, above zero. */
   readonly amount: bigint;
+  /** What the outlet asked, if the kiosk says so, in rupiah. */
+  readonly price?: bigint | undefined;
   /** The kiosk of the session. */
   readonly kiosk: KioskNo;
   readonly card: {
@@ -41,12 +46,22 @@ export interface PurchaseFacts {
     readonly member: MemberId;
     readonly active: boolean;
   } | null;
-  readonly outlet: { readonly id: OutletId; readonly cooperative: CooperativeId; readonly open: boolean } | null;
+  readonly outlet: {
+    readonly id: OutletId;
+    readonly cooperative: CooperativeId;
+    readonly class: string;
+    readonly open: boolean;
+  } | null;
   readonly certificate: CertificateFacts;
   readonly tariffs: readonly Tariff[];
-  readonly limits: NoPinLimits;
-  /** Net debit cap of the card's cooperative, in rupiah. */
+  /** The member's. */
+  readonly limits: LimitProfile;
+  /** The kiosk has verified the member's PIN for this sale. */
+  readonly pinVerified: boolean;
+  /** Net debit cap of the card's cooperative, in rupiah, and the sum at which its officers are warned. */
   readonly netDebitCap: bigint;
+  readonly licenceOf: LicenceOf;
+  readonly capAlert: bigint;
 }
 
 /** What any sale from an account is judged by once the card has proven itself. */
@@ -78,7 +93,18 @@ const unknown: Check<SaleFacts> = {
 const mayPay: readonly Check<SaleFacts>[] = [
   { refusal: 'card-blocked', outcome: 'declined', fails: ({ card }) => card?.active !== true },
   { refusal: 'outlet-closed', outcome: 'declined', fails: ({ outlet }) => outlet?.open !== true },
-  { refusal: 'tap-limit', outcome: 'declined', fails: ({ amount, limits }) => amount > limits.perTap },
+  {
+    refusal: 'not-licensed',
+    outcome: 'declined',
+    fails: ({ card, outlet, licenceOf }) =>
+      card !== null && outlet !== null && !isLicensed('purchase', licenceOf, card.issuer, outlet.cooperative),
+  },
+  { refusal: 'pay-limit', outcome: 'declined', fails: ({ amount, limits }) => amount > limits.perTap },
+  {
+    refusal: 'pin-needed',
+    outcome: 'declined',
+    fails: ({ amount, limits, pinVerified }) => amount > limits.pinAbove && !pinVerified,
+  },
 ];
 
 /**
@@ -107,7 +133,7 @@ const tagChecks: readonly Check<TagSaleFacts>[] = [
 
 /**
  * Judges an account sale. An approval still depends on its guards and on the bounds of the accounts, which the ledger
- * judges inside the post: funds, card status, pause, day and cap are known for certain only there.
+ * judges inside the post: funds, card status, pause, limits and cap are known for certain only there.
  */
 export function judgePurchase(facts: PurchaseFacts): Verdict {
   return refusalOf(checks, facts) ?? approval(facts, {});
@@ -128,12 +154,17 @@ function approval(facts: SaleFacts, by: Pick<PurchaseFigures, 'authority'>): Ver
   if (card === null || outlet === null) throw new Error('the checks let an unknown card or outlet through');
   const { issuer, member, uid } = card;
   const acquirer = outlet.cooperative;
-  const { fee, shares } = quote(facts.tariffs, { kind: 'purchase', issuer, acquirer, amount, date });
+  const priced = { kind: 'purchase', issuer, acquirer, class: outlet.class, amount, date } as const;
+  const quote = quoteTotal(facts.tariffs, priced, facts.price);
+  // Charged by another tariff than the member was shown, the outlet would be paid another price than it asked.
+  if (quote === null) return { refuse: 'tariff-differs', outcome: 'declined' };
+  const { fee, shares } = quote;
   const guards: Guard[] = [
     { kind: 'card-active', card: uid },
-    { kind: 'pause', card: uid, kiosk: facts.kiosk, seconds: limits.pauseSeconds },
-    { kind: 'day', card: uid, amount, max: limits.perDay },
-    { kind: 'cap', cooperative: issuer, max: facts.netDebitCap },
+    { kind: 'pause', card: uid, kiosk: facts.kiosk, seconds: PAUSE_SECONDS },
+    ...pinGuards(uid, amount, limits, facts.pinVerified),
+    { kind: 'spend', account: memberOf(issuer, member), amount, day: limits.perDay, month: limits.perMonth },
+    { kind: 'cap', cooperative: issuer, max: facts.netDebitCap, alert: facts.capAlert },
   ];
   const figures = { issuer, member, acquirer, outlet: outlet.id, amount, fee, shares, ...by };
   return { approve: { kind: 'purchase', figures }, guards };

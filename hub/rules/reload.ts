@@ -1,9 +1,11 @@
 /** Reload, judged: whether money may leave for a card's purse, and what a later tap says of money still on its way. */
 import type { CardUid, CooperativeId, MemberId } from '../../protocol/ids.ts';
-import { FRESH_SECONDS, type NoPinLimits, PURSE_CEILING } from '../../protocol/limits.ts';
+import { FRESH_SECONDS, type LimitProfile, PURSE_CEILING } from '../../protocol/limits.ts';
 import type { Refusal } from '../../protocol/refusals.ts';
-import { purseOf, transitOf } from './accounts.ts';
+import { memberOf, purseOf, transitOf } from './accounts.ts';
 import type { Guard, ReloadKind, Verdict } from './entries.ts';
+import { isLicensed, type LicenceOf } from './licence.ts';
+import { pinGuards } from './limits.ts';
 
 export interface ReloadFacts {
   /** As requested, in rupiah, above zero. */
@@ -26,7 +28,9 @@ export interface ReloadFacts {
   readonly tmc: number;
   /** Seconds since the start of the beacon's ten seconds that the kiosk named. */
   readonly beaconAgeSeconds: number;
-  readonly limits: NoPinLimits;
+  readonly licenceOf: LicenceOf;
+  /** The member's. */
+  readonly limits: LimitProfile;
 }
 
 const checks: readonly (readonly [Refusal, (facts: ReloadFacts) => boolean])[] = [
@@ -36,12 +40,20 @@ const checks: readonly (readonly [Refusal, (facts: ReloadFacts) => boolean])[] =
   ['expired', ({ beaconAgeSeconds: age }) => !(age >= 0 && age <= FRESH_SECONDS)],
   ['card-blocked', ({ card }) => card?.active !== true],
   ['outlet-closed', ({ outletOpen }) => !outletOpen],
+  // Wherever the card lies: a reload moves money in the books of its own cooperative only.
+  [
+    'not-licensed',
+    ({ card, licenceOf }) => card !== null && !isLicensed('reload-release', licenceOf, card.issuer, card.issuer),
+  ],
   ['purse-full', ({ amount }) => amount > PURSE_CEILING],
+  ['pay-limit', ({ amount, limits }) => amount > limits.perTap],
+  ['pin-needed', ({ amount, limits }) => amount > limits.pinAbove],
 ];
 
 /**
- * Judges the release of a reload (TRUTH sections 6 and 14). Funds, an earlier reload, the card's status, counter, purse
- * and day are judged by its guards inside the post.
+ * Judges the release of a reload (TRUTH sections 6 and 14) by the limits of its member, like a payment without PIN.
+ * Funds, an earlier reload, the card's status, counter and purse, and what was used of the limits are judged by its
+ * guards inside the post.
  */
 export function judgeReload(facts: ReloadFacts): Verdict {
   for (const [refuse, fails] of checks) {
@@ -55,7 +67,8 @@ export function judgeReload(facts: ReloadFacts): Verdict {
     { kind: 'next', card: uid, keyVersion, tmc: tmc + 1 },
     { kind: 'idle', account: transitOf(issuer, uid) },
     { kind: 'room', account: purseOf(issuer, uid), amount, max: PURSE_CEILING },
-    { kind: 'day', card: uid, amount, max: limits.perDay },
+    ...pinGuards(uid, amount, limits, false),
+    { kind: 'spend', account: memberOf(issuer, member), amount, day: limits.perDay, month: limits.perMonth },
   ];
   return { approve: { kind: 'reload-release', figures: { issuer, member, card: uid, amount } }, guards };
 }

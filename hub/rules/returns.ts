@@ -1,6 +1,7 @@
 /** Returns: what refunds, voids and disputes take back of a payment, never more than it together (TRUTH section 9). */
 import { type CooperativeId, PLATFORM } from '../../protocol/ids.ts';
 import type { Refusal } from '../../protocol/refusals.ts';
+import { splitByWeight } from '../../protocol/tariffs.ts';
 import {
   type Account,
   accountKinds,
@@ -14,7 +15,6 @@ import {
 } from './accounts.ts';
 import type { Leg, Paid, Part, ReturnFigures, ReturnKind } from './entries.ts';
 import { credit, debit, paymentLegs, shareOf } from './payment.ts';
-import { splitByWeight } from './tariffs.ts';
 
 /** The payment that is to be taken back, as it was posted. */
 export interface Original extends Paid {

@@ -80,7 +80,7 @@ export interface Settlement {
   readonly word: 'post' | 'void';
   /** Hub time, milliseconds since 1970 UTC. */
   readonly at: number;
-  /** Two officers after a count of the drawer, JSON text kept with the hold; null: the kiosk that holds, or a biller. */
+  /** Two officers after a count of the drawer, JSON text kept with the hold; null: the holding kiosk, or a biller. */
   readonly officers: string | null;
   /** What a biller answered, JSON text kept with the hold: it may post or void what is released. */
   readonly answer?: string | null;

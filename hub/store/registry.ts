@@ -1,17 +1,22 @@
-/** The registry's port: cooperatives, members, cards, outlets, kiosks and tariffs; read from memory, written rarely. */
+/** The registry's port: cooperatives, members, cards, outlets, kiosks, tariffs, licences; read from memory. */
 import type { KioskRole } from '../../protocol/enrolment.ts';
 import type { CardUid, CooperativeId, KioskName, KioskNo, MemberId, OutletId } from '../../protocol/ids.ts';
+import type { Tariff } from '../../protocol/tariffs.ts';
 import type { CardStatus } from '../rules/lifecycle.ts';
-import type { Tariff } from '../rules/tariffs.ts';
 import type { CardStock } from './cardstock.ts';
 import type { DisputeNotes } from './disputenotes.ts';
 import type { Drains } from './drains.ts';
+import type { Licences } from './licences.ts';
+import type { LimitBook } from './limits.ts';
+import type { TariffBooks } from './tariffbooks.ts';
 
 export interface Cooperative {
   readonly id: CooperativeId;
   readonly name: string;
   /** Most that its positions may sum to: what it may owe the others before settlement, in rupiah. */
   readonly netDebitCap: bigint;
+  /** Basis points of the cap at which its officers are warned; CAP_ALERT where left out. */
+  readonly capAlert?: number;
 }
 
 export interface Member {
@@ -48,6 +53,8 @@ export interface Outlet {
   readonly id: OutletId;
   readonly cooperative: CooperativeId;
   readonly name: string;
+  /** What tariffs may tell outlets apart by: `micro`, `retail`, `counter`, `biller`, or another short name. */
+  readonly class: string;
   readonly open: boolean;
 }
 
@@ -67,10 +74,11 @@ export interface Kiosk {
   readonly revoked: boolean;
 }
 
-export interface Registry extends CardStock, DisputeNotes, Drains {
+export interface Registry extends CardStock, DisputeNotes, Drains, Licences, LimitBook, TariffBooks {
   cooperatives(): readonly Cooperative[];
   cooperative(id: CooperativeId): Cooperative | undefined;
   member(id: MemberId): Member | undefined;
+  members(): readonly Member[];
   cards(): readonly Card[];
   card(uid: CardUid): Card | undefined;
   cardByNumber(number: string): Card | undefined;
@@ -91,7 +99,16 @@ export interface Registry extends CardStock, DisputeNotes, Drains {
   /** The ledger has it on its disk. */
   told(card: Card): void;
   putOutlet(outlet: Outlet): void;
+  /** @throws RangeError if the tariff cannot price payments, Error if its version is taken. */
   putTariff(tariff: Tariff): void;
+  /**
+   * Adds tariffs that two officers decided on, all or none, under the next versions.
+   * @param at hub time, milliseconds since 1970 UTC.
+   * @throws RangeError if one cannot price payments.
+   */
+  addTariffs(terms: readonly Omit<Tariff, 'version'>[], officers: readonly string[], at: number): readonly Tariff[];
+  /** Who added a tariff and when, milliseconds since 1970 UTC; null for one of the town's first. */
+  tariffAdded(version: number): { readonly officers: readonly string[]; readonly at: number } | null;
   /**
    * Takes the next kiosk number, never given before, and stores the kiosk under it; the name moves to the new
    * number.

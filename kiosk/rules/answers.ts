@@ -84,7 +84,7 @@ function settle(till: Till, sale: Pending, sealed: Sealed, voided: boolean, at: 
     return { till: shown.till, effects: [...ended, ...shown.effects] };
   }
   if (phase.again && result.kind === 'declined' && obstacle(next, at) === null) {
-    const { amount, mode } = phase.sale;
+    const { price: amount, mode } = phase.sale;
     return to(next, { name: 'minting', amount, mode }, ...ended, stop('slow'), { type: 'mint', amount, mode });
   }
   return keepAndFinish(next, sealed, voided, sale, [stop(`ask ${sale.seq}`)]);

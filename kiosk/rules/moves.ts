@@ -75,10 +75,15 @@ export function obstacle(till: Till, at: number): Obstacle | null {
   return null;
 }
 
-/** Arms a sale; a card that had its turn must leave first. */
+/** Arms a sale at its price: whose card will pay is not known again; one that had its turn must leave first. */
 export function arm(till: Till, sale: Sale, note: Note | null): Step {
   const waitsToLeave = till.card !== null && till.card.presence === till.spent;
-  return to(till, { name: 'armed', sale, note: note ?? (waitsToLeave ? 'lift' : null) }, timer('forgotten', ARMED_MS));
+  const anew = { ...sale, amount: sale.price };
+  return to(
+    till,
+    { name: 'armed', sale: anew, note: note ?? (waitsToLeave ? 'lift' : null) },
+    timer('forgotten', ARMED_MS),
+  );
 }
 
 /**

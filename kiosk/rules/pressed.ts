@@ -1,10 +1,12 @@
 /** The trader's keys: amount, confirm, cancel. */
-import { noPinLimits } from '../../protocol/limits.ts';
+import { registered } from '../../protocol/limits.ts';
 import { CARD_AMOUNT_MAX } from '../../protocol/money.ts';
 import { close, obstacle, stay, stop, to } from './moves.ts';
+import { priceOf, whose } from './prices.ts';
 import type { PanelKey, Phase, Step, Till } from './sale.ts';
 
 const DIGITS_MAX = 9;
+const larger = (one: bigint, other: bigint): bigint => (one > other ? one : other);
 const IDLE: Phase = { name: 'idle', note: null };
 
 /** @param at the kiosk's monotonic clock, milliseconds */
@@ -61,8 +63,10 @@ function typing(till: Till, phase: Phase & { name: 'typing' }, key: PanelKey): S
     return fits ? to(till, { name: 'typing', digits: longer, note: null }) : stay(till);
   }
   const amount = BigInt(digits);
-  // The hub applies the same limit (protocol/limits.ts); said here, nobody need tap for nothing.
-  if (amount > noPinLimits.perTap) return to(till, { name: 'typing', digits, note: 'tap-limit' });
+  // The hub applies the same limit (protocol/limits.ts), or a lower one that no kiosk knows; said here, nobody need tap
+  // for nothing. Above it a PIN is needed, which is not asked for here.
+  const most = [amount, ...whose.map((one) => priceOf(till, one, amount)?.total ?? amount)].reduce(larger);
+  if (most > registered.pinAbove) return to(till, { name: 'typing', digits, note: 'tap-limit' });
   return to(till, { name: 'confirm', amount, note: null });
 }
 

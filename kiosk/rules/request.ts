@@ -35,5 +35,6 @@ function littleEndian(tmc: number): string {
 /** Fields in a fixed order: every retry is the same JSON text to the byte (TRUTH section 1). */
 export function requestOf(kiosk: KioskNo, sale: Sale, intent: Intent, certificate: Certificate): PurchaseRequest {
   const amount = toWire(sale.amount);
-  return { kiosk, seq: sale.seq, kind: sale.mode, amount, claim: claimOf(intent, certificate) };
+  const request = { kiosk, seq: sale.seq, kind: sale.mode, amount, claim: claimOf(intent, certificate) };
+  return sale.prices === null ? request : { ...request, tariff: sale.prices.book, price: toWire(sale.price) };
 }

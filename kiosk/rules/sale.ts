@@ -5,6 +5,7 @@ import type { Receipt } from '../../protocol/receipt.ts';
 import type { Refusal } from '../../protocol/refusals.ts';
 import type { Intent, Sight } from './doubt.ts';
 import type { NoteName } from './notes.ts';
+import type { Prices } from './prices.ts';
 import type { Certificate } from './request.ts';
 
 /** How a sale is paid. Frozen when the sale is armed, because the card certifies it. */
@@ -13,9 +14,13 @@ export type Mode = 'account';
 /** One armed sale. Its seq names it for ever (TRUTH section 1). */
 export interface Sale {
   readonly seq: KioskSeq;
-  /** In rupiah. */
+  /** All that leaves the member, in rupiah; known when it is known whose card pays, and the price until then. */
   readonly amount: bigint;
+  /** What the trader typed, in rupiah. */
+  readonly price: bigint;
   readonly mode: Mode;
+  /** What fees are shown and charged by: as at the trader's confirmation, whatever comes meanwhile. */
+  readonly prices: Prices | null;
 }
 
 /** How a closed sale is asked about: after a doubt or a restart, or because the trader gave it up. */
@@ -120,6 +125,8 @@ export interface Till {
   readonly contactAt: number | null;
   /** False when the hub said that it is leaving. */
   readonly hubOpen: boolean;
+  /** What fees are made of; null before the first tariff book. */
+  readonly prices: Prices | null;
   readonly beacon: { readonly slot: number; readonly value: string; readonly at: number } | null;
   /** Why the reader cannot be used, or null when it can. */
   readonly readerFault: string | null;
@@ -182,7 +189,15 @@ export type TillEvent =
   | { readonly type: 'card'; readonly presence: number; readonly uid: string }
   | { readonly type: 'gone'; readonly presence: number }
   | { readonly type: 'minted'; readonly seq: KioskSeq }
-  | { readonly type: 'card-key'; readonly uid: string; readonly state: 'held' | 'stopped' | Refusal }
+  | {
+      readonly type: 'card-key';
+      readonly uid: string;
+      readonly state: 'held' | 'stopped' | Refusal;
+      /** Cooperative of the card, with its key. */
+      readonly issuer?: string;
+    }
+  /** A tariff book is on the disk. */
+  | { readonly type: 'prices'; readonly prices: Prices }
   | { readonly type: 'paid'; readonly seq: KioskSeq; readonly presence: number; readonly paid: Paid }
   | { readonly type: 'looked'; readonly seq: KioskSeq; readonly presence: number; readonly looked: Looked }
   | { readonly type: 'receipt'; readonly sealed: Sealed }
@@ -246,6 +261,7 @@ export function newTill(kiosk: KioskNo): Till {
     online: false,
     contactAt: null,
     hubOpen: true,
+    prices: null,
     beacon: null,
     readerFault: READER_STARTING,
     diskFault: null,

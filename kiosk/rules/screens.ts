@@ -1,7 +1,8 @@
 /** What each state of the till shows: words (Indonesian first), one of three lights, a mark and a sound. */
-import { noPinLimits } from '../../protocol/limits.ts';
+import { registered } from '../../protocol/limits.ts';
 import { spellRupiah } from '../../protocol/money.ts';
 import { type Refusal, refusals } from '../../protocol/refusals.ts';
+import { feeLines } from './feelines.ts';
 import { type Obstacle, obstacle, obstacles } from './moves.ts';
 import { notes } from './notes.ts';
 import type { Note, Phase, Result, Till } from './sale.ts';
@@ -150,7 +151,7 @@ function confirm(till: Till, phase: Phase & { name: 'confirm' }, at: number): Fa
   const face = {
     ...asking('Benar? Tekan Enter', 'Correct? Press Enter'),
     amount: spellRupiah(phase.amount),
-    lines: [how, ...lines(why)],
+    lines: [...feeLines(till, phase.amount), how, ...lines(why)],
   };
   return phase.note === null || why === null ? face : { ...face, name: `confirm ${why}`, sound: 'no' };
 }
@@ -164,7 +165,11 @@ function armed(till: Till, phase: Phase & { name: 'armed' }, at: number): Face {
   const face = {
     ...asking('Tap kartu di sini', 'Tap the card here'),
     amount,
-    lines: [...lines(note), { id: 'Dari saldo anggota', en: 'From the account' }],
+    lines: [
+      ...lines(note),
+      ...feeLines({ ...till, prices: phase.sale.prices }, phase.sale.price),
+      { id: 'Dari saldo anggota', en: 'From the account' },
+    ],
   };
   return note === null ? face : { ...face, name: `armed ${note}`, light: 'red', mark: '!', sound: 'no' };
 }
@@ -248,7 +253,7 @@ const worth = (id: string, en: string, amount: bigint): Words => ({
   en: `${en} ${spellRupiah(amount)}`,
 });
 
-const limit = worth('Paling banyak', 'At most', noPinLimits.perTap);
+const limit = worth('Paling banyak', 'At most', registered.pinAbove);
 
 const newSaleEnded = (amount: bigint): Words => ({
   id: `Penjualan baru ${spellRupiah(amount)} belum dibayar: ketik lagi`,

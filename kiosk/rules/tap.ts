@@ -15,8 +15,9 @@ import {
   timer,
   to,
 } from './moves.ts';
+import { priceOf } from './prices.ts';
 import { requestOf } from './request.ts';
-import type { CardTrouble, Effect, Looked, Note, Paid, Phase, Present, Step, Till, TillEvent } from './sale.ts';
+import type { CardTrouble, Effect, Looked, Note, Paid, Phase, Present, Sale, Step, Till, TillEvent } from './sale.ts';
 
 /** Seven bytes; other lengths are no member cards (protocol/ids.ts). */
 const UID = /^[0-9a-f]{14}$/;
@@ -100,7 +101,15 @@ export function cameKey(till: Till, event: TillEvent & { type: 'card-key' }, at:
   const { beacon } = till;
   if (why !== null || beacon === null) return and(arm({ ...till, spent: card.presence }, sale, why), stop('key'));
   const { slot, value } = beacon;
-  return to(till, { name: 'reading', sale, card }, stop('key'), { type: 'pay', sale, card, slot, beacon: value });
+  const charged = { ...sale, amount: chargeOf(till, sale, event.issuer) };
+  const pay: Effect = { type: 'pay', sale: charged, card, slot, beacon: value };
+  return to(till, { name: 'reading', sale: charged, card }, stop('key'), pay);
+}
+
+/** What leaves the member for this sale, now that it is known whose card pays. */
+function chargeOf(till: Till, { price, prices }: Sale, issuer: string | undefined): bigint {
+  const whose = issuer === prices?.cooperative ? 'own' : 'other';
+  return priceOf({ prices, beacon: till.beacon }, whose, price)?.total ?? price;
 }
 
 /** The hub did not send the key in time. The card may try again; nothing was asked of it. */

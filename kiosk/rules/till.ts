@@ -62,6 +62,8 @@ function taken(till: Till, event: TillEvent, at: number): Step {
       return linkTurned(till, event.online, at);
     case 'hub':
       return stay({ ...heard(till, at), hubOpen: event.open });
+    case 'prices':
+      return stay({ ...till, prices: event.prices });
     case 'beacon':
       return gotBeacon(heard(till, at), event.slot, event.value, at);
     case 'timer':
@@ -77,7 +79,8 @@ const heard = (till: Till, at: number): Till => ({ ...till, contactAt: at });
 function minted(till: Till, seq: Sale['seq'], at: number): Step {
   const { phase } = till;
   if (phase.name !== 'minting') return stay(till, { type: 'drop', seq });
-  const armed = arm(till, { seq, amount: phase.amount, mode: phase.mode }, null);
+  const { amount, mode } = phase;
+  const armed = arm(till, { seq, amount, price: amount, mode, prices: till.prices }, null);
   const tapped = turn(armed.till, at);
   return { till: tapped.till, effects: [...armed.effects, ...tapped.effects] };
 }

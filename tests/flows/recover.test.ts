@@ -151,7 +151,7 @@ test('a replaced member is given another card, and what the old one held is on t
   expect(await desk.money(chip)).toMatchObject({ account: account - AMOUNT, purse: 0n });
   expect(await desk.serve(old)).toMatchObject({ done: 'retired', amount: Number(AMOUNT) });
   expect(await desk.money(chip)).toMatchObject({ account, purse: 0n });
-  expect(await desk.sell(chip, account)).toMatchObject({ reason: 'tap-limit' });
+  expect(await desk.sell(chip, account)).toMatchObject({ reason: 'pin-needed' });
   desk.later();
   expect(await desk.sell(chip, 5_000n)).toMatchObject({ outcome: 'approved' });
   desk.later();

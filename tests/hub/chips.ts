@@ -63,7 +63,7 @@ const folderAt = (directory: string, vault: Vault): HubFolder => {
 /** A hub's data directory, removed when all is done. */
 export async function hubFolder(whenDone: Finally): Promise<HubFolder> {
   const directory = join(temporary(whenDone), 'data');
-  const made = await initHub(edges, { directory, port: 0, vaultCost: VAULT_COST });
+  const made = await initHub(edges, { directory, mode: 'demo', port: 0, vaultCost: VAULT_COST });
   if (!made.ok) throw new Error(made.error);
   const paths = hubPaths(directory);
   const opened = openVault(edges, paths.vault, readFileSync(paths.vaultKey));

@@ -36,7 +36,7 @@ test('every wrong key of the settings is reported at once', () => {
 
 test('init makes a whole hub and refuses to touch it again', async () => {
   const directory = join(temporary(), 'data');
-  const options = { directory, names: ['hub.pasar.example'], vaultCost: VAULT_COST };
+  const options = { directory, mode: 'demo' as const, names: ['hub.pasar.example'], vaultCost: VAULT_COST };
   const made = await initHub(edges, options);
   expect(made).toMatchObject({ ok: true });
   const paths = hubPaths(directory);
@@ -65,15 +65,15 @@ test('a town file that does not fit or does not hold together is refused with ev
   const town = join(temporary(), 'town.json');
   writeFileSync(town, '{}');
   const directory = join(temporary(), 'data');
-  expect(await initHub(edges, { directory, town, vaultCost: VAULT_COST })).toMatchObject({ ok: false });
-  expect(await initHub(edges, { directory, town: '/nowhere.json' })).toMatchObject({
+  expect(await initHub(edges, { directory, mode: 'demo', town, vaultCost: VAULT_COST })).toMatchObject({ ok: false });
+  expect(await initHub(edges, { directory, mode: 'demo', town: '/nowhere.json' })).toMatchObject({
     error: expect.stringContaining('ENOENT'),
   });
 });
 
 test('sign answers a good request with a grant that fits, and says why it refuses others', async () => {
   const directory = join(temporary(), 'data');
-  await initHub(edges, { directory, passphrase: 'kopi', vaultCost: VAULT_COST });
+  await initHub(edges, { directory, mode: 'demo', passphrase: 'kopi', vaultCost: VAULT_COST });
   const paths = hubPaths(directory);
   const opened = openVault(edges, paths.vault, Buffer.from('kopi'));
   if (!opened.ok) throw new Error(opened.error);

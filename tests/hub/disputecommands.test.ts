@@ -1,7 +1,7 @@
 /** `simpul-hub disputes` as officers run it: taken up, listed with all that is known, decided by two, by name. */
 import { expect, test } from 'vitest';
 import type { Account } from '../../hub/rules/accounts.ts';
-import { businessDate } from '../../hub/rules/dates.ts';
+import { businessDate } from '../../protocol/dates.ts';
 import type { CooperativeId, MemberId, OutletId } from '../../protocol/ids.ts';
 import { BOTH, openOffice } from './officecommands.ts';
 

@@ -22,7 +22,7 @@ let pattern: string;
 
 beforeAll(async () => {
   pattern = join(temporary(afterAll), 'data');
-  const made = await initHub(edges, { directory: pattern, port: 0, vaultCost: VAULT_COST });
+  const made = await initHub(edges, { directory: pattern, mode: 'demo', port: 0, vaultCost: VAULT_COST });
   if (!made.ok) throw new Error(made.error);
 });
 

@@ -60,6 +60,10 @@ test('officers fund a counter, see what waits there, and end one as paid and one
   const funded = await stopped(world, 'fund', COUNTER, '500000', '--float', '300000', ...BOTH);
   expect(funded).toMatchObject({ code: 0, err: '' });
   expect(await drawer(world)).toEqual([500_000, 300_000]);
+  // The terminal may have died before it said so: asked again, it must not put the same cash there twice.
+  const twice = await stopped(world, 'fund', COUNTER, '500000', '--float', '300000', ...BOTH);
+  expect(twice).toMatchObject({ code: 1, out: '', err: expect.stringContaining('--again') });
+  expect(await drawer(world)).toEqual([500_000, 300_000]);
   await serve(world, kiosk, held(1), released(1), held(2), released(2), held(3));
   const { out } = holds(directory, 'list');
   const no = kiosk.grant.kiosk;
@@ -71,6 +75,12 @@ test('officers fund a counter, see what waits there, and end one as paid and one
   ]);
   const paid = await stopped(world, 'post', `${no}/1`, ...BOTH, '--counted', '400000');
   expect(paid).toMatchObject({ code: 0, out: expect.stringContaining('is booked: Rp 100.000 left the drawer') });
+  // The terminal may have died before it said so: asked again, it says what stands, and moves nothing.
+  const again = await stopped(world, 'post', `${no}/1`, ...BOTH, '--counted', '400000');
+  expect(again).toMatchObject({ code: 0, out: expect.stringContaining('it had ended before, and that stands') });
+  expect(again.out).toContain('is booked: Rp 100.000 left the drawer');
+  const other = await stopped(world, 'void', `${no}/1`, ...BOTH, '--counted', '400000');
+  expect(other).toMatchObject({ code: 1, out: '', err: expect.stringContaining('is booked: Rp 100.000 left') });
   const kept = await stopped(world, 'void', `${no}/2`, ...BOTH, '--counted', '400000');
   expect(kept).toMatchObject({ code: 0, out: expect.stringContaining('is void') });
   expect(await drawer(world)).toEqual([400_000, 100_000]);
@@ -115,4 +125,19 @@ test('one officer, the same twice, a hub that serves, no such withdrawal: nothin
   const more = await stopped(world, 'fund', COUNTER, '999999999', ...BOTH);
   expect(more).toMatchObject({ code: 1, err: expect.stringContaining('nothing was moved') });
   expect(await drawer(world)).toEqual([0, 0]);
+});
+
+test('the same cash for the same drawer is booked twice only if the officers say that it came twice', {
+  timeout: PATIENCE_MS,
+}, async () => {
+  const world = await openWorld();
+  for (const [more, code] of [
+    [[], 0],
+    [[], 1],
+    [['--again'], 0],
+  ] as const) {
+    expect(await stopped(world, 'fund', COUNTER, '50000', ...BOTH, ...more)).toMatchObject({ code });
+  }
+  expect(await stopped(world, 'fund', COUNTER, '40000', ...BOTH)).toMatchObject({ code: 0 });
+  expect(await drawer(world)).toEqual([140_000, 140_000]);
 });

@@ -23,7 +23,7 @@ export interface IssueTown {
 export async function issueTown(names: readonly string[] = ['kartu.example.org']): Promise<IssueTown> {
   const home = temporary();
   const directory = join(home, 'hub-data');
-  const made = await initHub(realEdges(makeLog('silent')), { directory, names, vaultCost: VAULT_COST });
+  const made = await initHub(realEdges(makeLog('silent')), { directory, mode: 'demo', names, vaultCost: VAULT_COST });
   if (!made.ok) throw new Error(made.error);
   const beside = () => {
     const registry = openRegistry({ path: hubPaths(directory).registry });

@@ -51,7 +51,7 @@ async function makeHub() {
     return bytes;
   };
   const directory = join(temporary(), 'data');
-  const made = await initHub({ ...edges, random }, { directory, port: 0, vaultCost: VAULT_COST });
+  const made = await initHub({ ...edges, random }, { directory, mode: 'demo', port: 0, vaultCost: VAULT_COST });
   if (!made.ok) throw new Error(made.error);
   const paths = hubPaths(directory);
   const secret = readFileSync(paths.vaultKey);

@@ -84,7 +84,7 @@ async function makeVault(directory = join(temporary(), 'data')) {
 /** The same in a whole hub that is not running. */
 async function makeHub() {
   const vault = await makeVault();
-  const made = await initHub(edges, { directory: vault.directory, port: 0 });
+  const made = await initHub(edges, { directory: vault.directory, mode: 'demo', port: 0 });
   if (!made.ok) throw new Error(made.error);
   return vault;
 }
@@ -139,7 +139,7 @@ test('keys init makes the vault alone; init then uses it; a second keys init add
   if (!again.ok) throw new Error(again.error);
   expect([again.made, again.added]).toEqual([false, []]);
   expect(spellGrown(paths, again)).toBe(`${paths.vault} lacks nothing: nothing was changed\n`);
-  const made = await initHub(edges, { directory, port: 0, vaultCost: VAULT_COST });
+  const made = await initHub(edges, { directory, mode: 'demo', port: 0, vaultCost: VAULT_COST });
   expect(made).toMatchObject({ ok: true, vaultMade: false });
   expect(readFileSync(paths.vault, 'utf8')).toBe(before);
   expect(readFileSync(paths.vaultKey)).toEqual(secret);
@@ -165,8 +165,11 @@ test('a vault under a passphrase is made and used with it, and with no other', a
   expect(await grow({ passphrase: 'kopi', town: join(directory, 'no') })).toContain('ENOENT');
   expect(await grow({})).toContain('bring vault.key back, or give its passphrase');
   expect(await grow({ passphrase: 'teh' })).toContain('does not open with this passphrase');
-  expect(await initHub(edges, { directory, passphrase: 'teh' })).toMatchObject({ ok: false });
-  expect(await initHub(edges, { directory, passphrase: 'kopi' })).toMatchObject({ ok: true, vaultMade: false });
+  expect(await initHub(edges, { directory, mode: 'demo', passphrase: 'teh' })).toMatchObject({ ok: false });
+  expect(await initHub(edges, { directory, mode: 'demo', passphrase: 'kopi' })).toMatchObject({
+    ok: true,
+    vaultMade: false,
+  });
   // Now the settings say what opens it.
   expect(await grow({ environment: { SIMPUL_PASSPHRASE: 'kopi' } })).toMatchObject({ made: false, added: [] });
   expect(await grow({ environment: { SIMPUL_PASSPHRASE: 'teh' } })).toContain('does not open with this passphrase');
@@ -436,7 +439,7 @@ test('a key file that lies there alone is used, and never written over', async (
   const paths = hubPaths(directory);
   mkdirSync(directory);
   writeFileSync(paths.vaultKey, 'from the safe\n');
-  const made = await initHub(edges, { directory, port: 0, vaultCost: VAULT_COST });
+  const made = await initHub(edges, { directory, mode: 'demo', port: 0, vaultCost: VAULT_COST });
   expect(made).toMatchObject({ ok: true, vaultMade: true });
   expect(readFileSync(paths.vaultKey, 'utf8')).toBe('from the safe\n');
   expect(mustOpen(paths, Buffer.from('from the safe\n')).versions().keyVersion).toBe(1);

@@ -8,7 +8,7 @@ import * as x509 from '@peculiar/x509';
 import { onTestFinished } from 'vitest';
 import { type HubConfig, hubPaths } from '../../hub/config.ts';
 import { type Edges, makeLog, realEdges } from '../../hub/edges.ts';
-import { initHub } from '../../hub/init.ts';
+import { type InitOptions, initHub } from '../../hub/init.ts';
 import { type Hub, startHub } from '../../hub/serve.ts';
 import { type SignDeps, signRequest } from '../../hub/sign.ts';
 import type { EnrolmentGrant, KioskRole } from '../../protocol/enrolment.ts';
@@ -85,11 +85,12 @@ export async function enrolAt(signing: SignDeps, name: string, outlet: string, r
   return { name, grant: signed.grant, ...secrets };
 }
 
-/** Makes and starts a hub with the pilot town; it is closed in the end. */
+/** Makes and starts a hub, a demonstration with the pilot town unless told otherwise; it is closed in the end. */
 export async function openWorld(
   settings: Partial<HubConfig> = {},
   edges: Partial<Edges> = {},
   whenDone: Finally = onTestFinished,
+  how: Pick<InitOptions, 'mode' | 'town'> = { mode: 'demo' },
 ): Promise<World> {
   const directory = temporary(whenDone);
   const logged: string[] = [];
@@ -101,7 +102,7 @@ export async function openWorld(
     ...edges,
     onFatal: (fault: Error) => void logged.push(`${fault}`),
   };
-  const made = await initHub(real, { directory, port: 0, vaultCost: VAULT_COST });
+  const made = await initHub(real, { ...how, directory, port: 0, vaultCost: VAULT_COST });
   if (!made.ok) throw new Error(made.error);
   const paths = hubPaths(directory);
   const config: HubConfig = { ...JSON.parse(readFileSync(paths.config, 'utf8')), ...settings };

@@ -13,7 +13,7 @@ const uidOf = (n: number) => `04${n.toString(16).padStart(12, '0')}`;
 
 async function grantOf(uid: string, key: Uint8Array, context = cardKeyContext(uid, 1)): Promise<CardKeyGrant> {
   const sealed = Buffer.from(await seal(keys.publicKey, context, key)).toString('base64');
-  return { uid, keyVersion: 1, tmacKeyVersion: 3, sealed };
+  return { uid, keyVersion: 1, tmacKeyVersion: 3, issuer: 'pasar', sealed };
 }
 
 function started() {

@@ -21,16 +21,22 @@ afterEach(() => rmSync(dir, { recursive: true, force: true }));
 const DAY = 86_400_000;
 const open = (changes: Partial<Parameters<typeof openOutbox>[0]> = {}): Outbox =>
   openOutbox({ path, kiosk: KIOSK, now: () => 0, ...changes });
-const sale = (seq: number) => ({ seq: seqOf(seq), amount: 25_000n, mode: 'account' as const });
+const sale = (seq: number) => ({
+  seq: seqOf(seq),
+  amount: 25_000n,
+  price: 25_000n,
+  mode: 'account' as const,
+  prices: null,
+});
 const request = (seq: number) => requestOf(KIOSK, sale(seq), INTENT, CERTIFICATE);
 
 describe('the outbox', () => {
-  it('gives every sale the next number, also after the kiosk was killed', () => {
+  it('gives every sale the next number, and knows after a kill what was asked of a card, fee included', () => {
     const script = `
       import { openOutbox } from ${JSON.stringify(new URL('../../kiosk/outbox.js', import.meta.url).href)};
       const outbox = openOutbox({ path: ${JSON.stringify(path)}, kiosk: 7, now: () => 0 });
       for (let i = 0; i < 3; i++) outbox.mint(1000n, 'account');
-      outbox.journal(3, ${JSON.stringify(INTENT)});
+      outbox.journal(3, ${JSON.stringify(INTENT)}, 1350n);
       process.kill(process.pid, 'SIGKILL');`;
     const killed = spawnSync(process.execPath, ['--input-type=module', '-e', script]);
     expect(killed.signal).toBe('SIGKILL');
@@ -38,8 +44,9 @@ describe('the outbox', () => {
     expect(outbox.unfinished()).toEqual([
       { seq: 1, amount: 1_000n, uid: null, ask: 'resolve' },
       { seq: 2, amount: 1_000n, uid: null, ask: 'resolve' },
-      { seq: 3, amount: 1_000n, uid: INTENT.uid, ask: 'resolve' },
+      { seq: 3, amount: 1_350n, uid: INTENT.uid, ask: 'resolve' },
     ]);
+    expect(outbox.next()).toBe(4);
     expect(outbox.mint(1n, 'account')).toBe(4);
     outbox.end();
   });
@@ -131,7 +138,7 @@ describe('the outbox', () => {
     expect(() => {
       for (; minted < 100_000; minted++) {
         outbox.mint(1n, 'account');
-        outbox.journal(seqOf(minted + 1), INTENT);
+        outbox.journal(seqOf(minted + 1), INTENT, 25_000n);
       }
     }).toThrow(OutboxFault);
     expect(minted).toBeGreaterThan(100);

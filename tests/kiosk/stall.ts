@@ -1,5 +1,5 @@
 /** A stall around the real loop: real outbox and card keys, an emulated card, a hub that decides, time in hand. */
-import { randomBytes } from 'node:crypto';
+import { generateKeyPairSync, randomBytes, sign } from 'node:crypto';
 import { join } from 'node:path';
 import { proof, type RecordKind } from '../../cards/record.ts';
 import { tmv, transactionInput, transactionKeys } from '../../cards/tmac.ts';
@@ -11,13 +11,17 @@ import type { Reader, ReaderEvent } from '../../kiosk/reader.ts';
 import type { PanelKey } from '../../kiosk/rules/sale.ts';
 import type { Screen } from '../../kiosk/rules/screens.ts';
 import { type Running, run } from '../../kiosk/run.ts';
+import { openTariffShelf } from '../../kiosk/tariffs.ts';
 import { cardKeyContext } from '../../protocol/cardkey.ts';
 import { readAccount } from '../../protocol/claim.ts';
+import type { CooperativeId } from '../../protocol/ids.ts';
 import type { PurchaseRequest } from '../../protocol/purchase.ts';
 import type { Receipt } from '../../protocol/receipt.ts';
 import type { ResolveRequest } from '../../protocol/resolve.ts';
 import { makeSealingKeys, seal } from '../../protocol/sealed.ts';
 import { minuteOfSlot } from '../../protocol/status.ts';
+import { BOOK_CONTEXT, type TariffsAnswer, type TariffsRequest, writeBook } from '../../protocol/tariffbook.ts';
+import type { Tariff } from '../../protocol/tariffs.ts';
 import type { Conversation, UpBody } from '../../protocol/topics.ts';
 import type { Card } from '../town/card.ts';
 import { KEYS, UID } from '../town/deck.ts';
@@ -28,6 +32,15 @@ const WITNESS = randomBytes(32);
 const SLOT = 180_000_000;
 const BEACON = 'deadbeef';
 const sealing = await makeSealingKeys();
+const statement = generateKeyPairSync('ed25519');
+const statementKey = Buffer.from(statement.publicKey.export({ format: 'jwk' }).x ?? '', 'base64url');
+
+/** A book as the hub of these stalls signs it. */
+export function signedBook(book: number, tariffs: readonly Tariff[], key = statement.privateKey) {
+  const text = writeBook({ book, tariffs });
+  return { text, signature: sign(null, Buffer.from(BOOK_CONTEXT + text), key).toString('base64') };
+}
+
 export const UID_HEX = Buffer.from(UID).toString('hex');
 
 /** Where a stall keeps its sales. */
@@ -69,6 +82,12 @@ export class Decider {
   readonly bodies: string[] = [];
   readonly asks: string[] = [];
   keysAsked = 0;
+  /** What it says of tariffs, and what it heard of them. */
+  book: TariffsAnswer['book'] = null;
+  outletClass = 'retail';
+  /** Cooperative of the card. */
+  issuer = 'pasar';
+  readonly tariffsAsked: TariffsRequest[] = [];
 
   purchase(body: PurchaseRequest): Receipt {
     this.bodies.push(JSON.stringify(body));
@@ -148,6 +167,13 @@ export class Stall {
       cardKeys: makeCardKeys({ monotonic, sealingKey: sealing.privateKey, witness: WITNESS }),
       masters: null,
       greeting: null,
+      tariffs: openTariffShelf({
+        dir,
+        kiosk: KIOSK,
+        cooperative: 'pasar' as CooperativeId,
+        statementKey,
+        log: (what, detail) => void this.log.push(`${what}: ${detail}`),
+      }),
       monotonic,
       random: () => 0,
       randomBytes,
@@ -198,6 +224,11 @@ export class Stall {
     this.#up = up;
     this.#link(up ? { type: 'up' } : { type: 'down', why: 'pulled' });
     if (up) this.#link({ type: 'beacon', slot: SLOT, value: BEACON });
+  }
+
+  /** The hub's beacon, which names the newest book. */
+  beacon(tariffs: number): void {
+    this.#link({ type: 'beacon', slot: SLOT, value: BEACON, tariffs });
   }
 
   /** Lays the card down, waits until the kiosk has done with it, and takes it away. */
@@ -271,6 +302,9 @@ export class Stall {
     } else if (conversation === 'resolve') {
       const receipt = decider.resolve(body as ResolveRequest);
       answer({ type: 'heard', conversation, replyTo, body: { receipt, mac, voided: false } });
+    } else if (conversation === 'tariffs') {
+      decider.tariffsAsked.push(body as TariffsRequest);
+      answer({ type: 'heard', conversation, replyTo, body: { book: decider.book, class: decider.outletClass } });
     } else if (conversation === 'cardkey') {
       decider.keysAsked += 1;
       const { uid } = body as { uid: string };
@@ -279,7 +313,7 @@ export class Stall {
         type: 'heard',
         conversation,
         replyTo,
-        body: { uid, keyVersion: 1, tmacKeyVersion: 1, sealed: box },
+        body: { uid, keyVersion: 1, tmacKeyVersion: 1, issuer: decider.issuer, sealed: box },
       });
     }
   }

@@ -11,7 +11,7 @@ import { newTag } from '../town/cardstock.ts';
 import { present, type Trouble } from '../town/field.ts';
 import { sealed, seqOf, UID } from './rules/drill.ts';
 
-const SALE = { seq: seqOf(3), amount: 25_000n, mode: 'account' } as const;
+const SALE = { seq: seqOf(3), amount: 25_000n, price: 25_000n, mode: 'account', prices: null } as const;
 
 interface Tap {
   readonly card?: Card;

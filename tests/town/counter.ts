@@ -198,7 +198,8 @@ export function openCounter(dir: string, port: number, beacon?: () => Beacon): C
     repeat: (start) => relay.talk(NOBODY, start, () => undefined),
     async pay(amount) {
       const { card, slot, beacon: value } = await order(amount);
-      const sale = { seq: outbox.mint(amount, 'account'), amount, mode: 'account' as const };
+      const seq = outbox.mint(amount, 'account');
+      const sale = { seq, amount, price: amount, mode: 'account' as const, prices: null };
       const deps = { kiosk: no, reader, relay, cardKeys, journal: outbox.journal.bind(outbox), randomBytes };
       const paid = await pay(deps, { type: 'pay', sale, card, slot, beacon: value });
       if (paid.kind !== 'committed') return null;

@@ -36,7 +36,8 @@ export async function makePlace(town?: TownFile, port = 0): Promise<Place> {
   const directory = join(folder, 'hub');
   const path = town === undefined ? undefined : join(folder, 'town.json');
   if (path !== undefined) writeFileSync(path, JSON.stringify(town));
-  const made = await initHub(realEdges(makeLog('silent')), { directory, town: path, port, vaultCost: QUICK_VAULT });
+  const options = { directory, town: path, port, vaultCost: QUICK_VAULT, mode: town?.licence?.mode ?? 'demo' };
+  const made = await initHub(realEdges(makeLog('silent')), options);
   if (!made.ok) throw new Error(made.error);
   return { folder, directory };
 }

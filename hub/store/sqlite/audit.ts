@@ -2,7 +2,9 @@
 import Database from 'better-sqlite3';
 import type { CooperativeId } from '../../../protocol/ids.ts';
 import { type AccountKind, accountKinds } from '../../rules/accounts.ts';
+import type { EntryKind } from '../../rules/entries.ts';
 import { readTagEvidence } from '../../rules/tagevidence.ts';
+import { giveBack, type Usage, unused, usageOf, use } from '../../rules/usage.ts';
 import type { TrialBalance } from '../ledger.ts';
 import { keyOf } from './decisions.ts';
 
@@ -41,7 +43,15 @@ const queries = {
     UNION SELECT hold.key FROM hold LEFT JOIN entry ON entry.key = hold.key
     WHERE (hold.state = 'held' OR hold.state = 'released') <> (entry.id IS NULL)
       OR (hold.state = 'posted') <> (entry.kind IS 'withdrawal' OR entry.kind IS 'bill')
-      OR entry.amount <> json_extract(hold.instruction, '$.figures.amount')`,
+      OR (hold.state = 'posted') <> (entry.legs > 0)
+      OR entry.amount <> json_extract(hold.instruction, '$.figures.amount') OR entry.hash <> hold.hash`,
+  // Members' legs in the order of posting, with the date by which each counts: a return's is that of the entry it
+  // takes back: the payment it names, or a reload's release 2^24 origins below (RELOAD_ORIGIN - RELEASE_ORIGIN).
+  used: `SELECT account.id, leg.amount, entry.kind, entry.date, undone.date AS undone, undone.kind AS undoneKind
+    FROM leg CROSS JOIN account ON account.id = leg.account CROSS JOIN entry ON entry.id = leg.entry
+    LEFT JOIN entry undone ON undone.key = coalesce(entry.original, entry.key - 281474976710656)
+    WHERE account.kind = 'member' ORDER BY leg.id`,
+  usage: `SELECT id, day, day_out AS dayOut, month_out AS monthOut, month_in AS monthIn FROM account`,
   // Of no payment was more taken back than it moved, and what its row says of that is what the entries say.
   exceeded: `WITH taken AS (
       SELECT original AS key,
@@ -59,6 +69,31 @@ const queries = {
     UNION SELECT leg.entry FROM account JOIN leg ON leg.id = account.head
       WHERE kind = 'provisional' AND account.balance <> 0 AND NOT EXISTS (SELECT 1 FROM returned
         WHERE account.owner = (returned.key >> 24) || '/' || (returned.key & 16777215))`,
+  // What was released ends by the word that the cash is out or by two officers; nothing else is paid (TRUTH section 6).
+  misended: `SELECT key FROM hold
+    WHERE (released IS NULL AND state = 'released') OR (released IS NOT NULL AND state = 'held')
+      OR (json_extract(instruction, '$.kind') = 'withdrawal' AND officers IS NULL
+        AND ((state = 'posted' AND released IS NULL) OR (state = 'voided' AND released IS NOT NULL)))`,
+  // A withdrawal moves the cash of the counter and the money of the member that its hold names.
+  misposted: `SELECT hold.key FROM hold JOIN entry ON entry.key = hold.key
+    WHERE entry.kind = 'withdrawal' AND 2 <> (SELECT count(*) FROM leg JOIN account a ON a.id = leg.account
+      WHERE leg.id >= entry.leg AND leg.id < entry.leg + entry.legs
+        AND ((leg.amount = -entry.amount AND a.cooperative = json_extract(instruction, '$.figures.issuer')
+            AND (CASE WHEN json_extract(instruction, '$.figures.payee') IS NULL
+              THEN a.kind = 'member' AND a.owner = json_extract(instruction, '$.figures.member')
+              ELSE a.kind = 'payout' AND a.owner = json_extract(instruction, '$.figures.payee') END))
+          OR (a.kind = 'drawer' AND leg.amount = entry.amount
+            AND a.cooperative = json_extract(instruction, '$.figures.acquirer')
+            AND a.owner = json_extract(instruction, '$.figures.outlet'))))`,
+  // What open holds have set aside still lies in the members' accounts.
+  spent: `SELECT a.id FROM account a JOIN (
+      SELECT json_extract(instruction, '$.figures.issuer') AS issuer,
+        json_extract(instruction, '$.figures.member') AS member,
+        sum(json_extract(instruction, '$.figures.amount')) AS amount
+      FROM hold WHERE (state = 'held' OR state = 'released') AND json_extract(instruction, '$.kind') = 'withdrawal'
+        AND json_extract(instruction, '$.figures.payee') IS NULL GROUP BY 1, 2) waiting
+    ON a.kind = 'member' AND a.cooperative = waiting.issuer AND a.owner = waiting.member
+    WHERE a.balance < waiting.amount`,
   // A float is part of the cash that lies in the drawer and is not set aside.
   floats: `WITH waiting AS (
       SELECT json_extract(instruction, '$.figures.outlet') AS outlet,
@@ -67,7 +102,8 @@ const queries = {
     SELECT outlet, value,
       coalesce((SELECT -sum(balance) FROM account WHERE kind = 'drawer' AND owner = float.outlet), 0)
       - coalesce((SELECT sum(amount) FROM waiting WHERE waiting.outlet = float.outlet), 0) AS free
-    FROM float`,
+    FROM (SELECT outlet, value FROM float
+      UNION ALL SELECT DISTINCT outlet, 0 FROM waiting WHERE outlet NOT IN (SELECT outlet FROM float)) float`,
 } as const;
 
 interface FloatRow {
@@ -116,18 +152,54 @@ function isBound({ key, amount, evidence }: Relayed): boolean {
   return said !== null && said.amount === amount && said.kiosk === origin && said.seq === seq;
 }
 
+interface UsedRow {
+  readonly id: bigint;
+  readonly amount: bigint;
+  readonly kind: EntryKind;
+  readonly date: string;
+  /** Of what a return takes back. */
+  readonly undone: string | null;
+  readonly undoneKind: EntryKind | null;
+}
+
+/** Accounts whose day and month are not what their legs have used, by the very rule that counted them. */
+function miscounted(db: Database.Database): bigint[] {
+  const used = new Map<bigint, Usage>();
+  for (const row of db.prepare(queries.used).safeIntegers().iterate() as IterableIterator<UsedRow>) {
+    const { id, amount, kind, date, undone, undoneKind } = row;
+    const way = usageOf[kind];
+    if (way === 'none') continue;
+    const usage = used.get(id) ?? unused();
+    used.set(id, usage);
+    if (way === 'moves') use(usage, amount, date);
+    else giveBack(usage, amount, undoneKind !== null && usageOf[undoneKind] === 'moves' ? (undone ?? '') : '');
+  }
+  const differs = ({ id, day, dayOut, monthOut, monthIn }: Usage & { readonly id: bigint }): boolean => {
+    const found = used.get(id) ?? unused();
+    return day !== found.day || dayOut !== found.dayOut || monthOut !== found.monthOut || monthIn !== found.monthIn;
+  };
+  const rows = db.prepare(queries.usage).safeIntegers().all() as (Usage & { readonly id: bigint })[];
+  return rows.filter(differs).map(({ id }) => id);
+}
+
 /** Audits an open database in one read of its state; reads every leg. */
 export function audit(db: Database.Database): TrialBalance {
   const one = (sql: string) => db.prepare(sql).safeIntegers().pluck().get() as bigint;
   const list = (sql: string) => db.prepare(sql).safeIntegers().pluck().all() as bigint[];
   return db.transaction((): TrialBalance => {
     const sums = db.prepare(queries.sums).safeIntegers().all() as Sum[];
-    const broken = new Set([...list(queries.breaks), ...list(queries.strays)]);
+    const broken = new Set([
+      ...list(queries.breaks),
+      ...list(queries.strays),
+      ...list(queries.spent),
+      ...miscounted(db),
+    ]);
     for (const sum of sums) {
       if (sum.sum !== sum.balance || sum.newest !== sum.head || outOfBound(sum)) broken.add(sum.id);
     }
     const floats = db.prepare(queries.floats).safeIntegers().all() as FloatRow[];
-    const entries = [queries.uneven, queries.lost, queries.unreleased, queries.unheld, queries.exceeded];
+    const { uneven, lost, unreleased, unheld, misended, misposted, exceeded } = queries;
+    const entries = [uneven, lost, unreleased, unheld, misended, misposted, exceeded];
     const relayed = db.prepare(queries.relayed).safeIntegers().all() as Relayed[];
     const unbound = relayed.filter((row) => !isBound(row)).map(({ key }) => key);
     const names = new Map(sums.map(({ id, cooperative, kind, owner }) => [id, `${cooperative}/${kind}/${owner}`]));

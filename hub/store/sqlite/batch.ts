@@ -18,7 +18,8 @@ export interface Batch {
 }
 
 const WORKS = ['post', 'cancel', 'card', 'alarm', 'hold', 'release', 'settle', 'expire'] as const;
-const GUARDS = ['card-active', 'pause', 'day', 'cap', 'next', 'idle', 'room', 'float'] as const;
+const USES = ['no-pin', 'pin', 'spend', 'income'] as const;
+const GUARDS = ['card-active', 'pause', 'day', 'cap', 'next', 'idle', 'room', 'float', ...USES] as const;
 const NOTHING = -1;
 
 /** Writes works one after another. */
@@ -110,10 +111,19 @@ export class Packer {
 
   #guard(guard: Guard): void {
     this.#num(GUARDS.indexOf(guard.kind));
-    if (guard.kind === 'cap') this.#num(this.#text(guard.cooperative), toWire(guard.max));
-    else if (guard.kind === 'pause') this.#num(this.#text(guard.card), guard.kiosk, guard.seconds);
-    else if (guard.kind === 'day') this.#num(this.#text(guard.card), toWire(guard.amount), toWire(guard.max));
-    else if (guard.kind === 'next') this.#num(this.#text(guard.card), guard.keyVersion, guard.tmc);
+    if (guard.kind === 'cap') {
+      const { cooperative, max, alert } = guard;
+      this.#num(this.#text(cooperative), toWire(max), alert === undefined ? NOTHING : toWire(alert));
+    } else if (guard.kind === 'pause') this.#num(this.#text(guard.card), guard.kiosk, guard.seconds);
+    else if (guard.kind === 'day' || guard.kind === 'no-pin') {
+      this.#num(this.#text(guard.card), toWire(guard.amount), toWire(guard.max));
+    } else if (guard.kind === 'spend') {
+      this.#account(guard.account);
+      this.#num(toWire(guard.amount), toWire(guard.day), toWire(guard.month));
+    } else if (guard.kind === 'income') {
+      this.#account(guard.account);
+      this.#num(toWire(guard.amount), toWire(guard.month));
+    } else if (guard.kind === 'next') this.#num(this.#text(guard.card), guard.keyVersion, guard.tmc);
     else if (guard.kind === 'idle') this.#account(guard.account);
     else if (guard.kind === 'float') this.#num(this.#text(guard.outlet), toWire(guard.delta));
     else if (guard.kind === 'room') {
@@ -214,11 +224,26 @@ class Reader {
     return { approve: readInstruction(this.#eye, kind), guards: this.#list(() => this.#guard()) };
   }
 
+  #cap(): Guard {
+    const [cooperative, max, alert] = [this.#text(), this.#money(), this.#num()];
+    return alert === NOTHING
+      ? { kind: 'cap', cooperative, max }
+      : { kind: 'cap', cooperative, max, alert: rupiah(alert) };
+  }
+
   #guard(): Guard {
     const kind = GUARDS[this.#num()];
-    if (kind === 'cap') return { kind, cooperative: this.#text(), max: this.#money() };
+    if (kind === 'cap') return this.#cap();
     if (kind === 'pause') return { kind, card: this.#text(), kiosk: this.#num(), seconds: this.#num() };
-    if (kind === 'day') return { kind, card: this.#text(), amount: this.#money(), max: this.#money() };
+    if (kind === 'day' || kind === 'no-pin') {
+      return { kind, card: this.#text(), amount: this.#money(), max: this.#money() };
+    }
+    if (kind === 'pin') return { kind, card: this.#text() };
+    if (kind === 'spend') {
+      const [account, amount] = [this.#account(), this.#money()];
+      return { kind, account, amount, day: this.#money(), month: this.#money() };
+    }
+    if (kind === 'income') return { kind, account: this.#account(), amount: this.#money(), month: this.#money() };
     if (kind === 'next') return { kind, card: this.#text(), keyVersion: this.#num(), tmc: this.#num() };
     if (kind === 'float') return { kind, outlet: this.#text(), delta: this.#money() };
     if (kind === 'idle') return { kind, account: this.#account() };

@@ -4,9 +4,10 @@ import type { CooperativeId } from '../../../protocol/ids.ts';
 import type { Refusal } from '../../../protocol/refusals.ts';
 import { type Account, type AccountKind, accountKinds, accountName } from '../../rules/accounts.ts';
 import type { Leg } from '../../rules/entries.ts';
+import { type Usage, unused } from '../../rules/usage.ts';
 
 /** An account as the ledger holds it. */
-export interface Held {
+export interface Held extends Usage {
   readonly account: Account;
   /** 0 until its first leg. */
   id: number;
@@ -26,12 +27,18 @@ const KEPT_MAX = 200_000;
 export const accountSql = {
   insert: 'INSERT INTO account (id, cooperative, kind, owner, bound, balance, head) VALUES (?, ?, ?, ?, ?, ?, ?)',
   update: 'UPDATE account SET balance = ?, head = ? WHERE id = ?',
+  /** Of a member's account; its first row is inserted, then updated. */
+  use: 'UPDATE account SET balance = ?, head = ?, day = ?, day_out = ?, month_out = ?, month_in = ? WHERE id = ?',
 } as const;
 
 interface AccountRow {
   readonly id: bigint;
   readonly balance: bigint;
   readonly head: bigint;
+  readonly day: string;
+  readonly day_out: bigint;
+  readonly month_out: bigint;
+  readonly month_in: bigint;
 }
 
 /** Whether a balance keeps the bound of its kind (TRUTH section 7). */
@@ -43,6 +50,8 @@ function keeps(kind: AccountKind, balance: bigint): boolean {
 export interface Books {
   /** The accounts of the legs, in their order. */
   readonly resolve: (legs: readonly Leg[]) => readonly Held[];
+  /** An account, kept in memory: for one whose legs are to be posted in the same breath. */
+  readonly get: (account: Account) => Held;
   /** Why the legs cannot be posted as one entry, or null. Changes nothing. */
   readonly refusal: (accounts: readonly Held[], legs: readonly Leg[]) => Refusal | null;
   /** The sum of a cooperative's positions with these legs, and with those of all open holds that make it rise. */
@@ -79,11 +88,15 @@ function refusal(accounts: readonly Held[], legs: readonly Leg[]): Refusal | nul
 function statements(db: Database.Database) {
   return {
     find: db
-      .prepare('SELECT id, balance, head FROM account WHERE cooperative = ? AND kind = ? AND owner = ?')
+      .prepare(
+        `SELECT id, balance, head, day, day_out, month_out, month_in FROM account
+          WHERE cooperative = ? AND kind = ? AND owner = ?`,
+      )
       .safeIntegers(),
     last: db.prepare('SELECT coalesce(max(id), 0) FROM account').pluck(),
     insert: db.prepare(accountSql.insert),
     update: db.prepare(accountSql.update),
+    use: db.prepare(accountSql.use),
     sums: db
       .prepare("SELECT cooperative, sum(balance) FROM account WHERE kind = 'position' GROUP BY cooperative")
       .safeIntegers()
@@ -142,6 +155,10 @@ function put<Key>(sums: Map<Key, bigint>, key: Key, change: bigint): void {
 
 function read({ find }: Statements, pending: Pending, account: Account): Held {
   const row = find.get(account.cooperative, account.kind, account.owner) as AccountRow | undefined;
+  const usage =
+    row === undefined
+      ? unused()
+      : { day: row.day, dayOut: row.day_out, monthOut: row.month_out, monthIn: row.month_in };
   return {
     account,
     id: Number(row?.id ?? 0n),
@@ -151,14 +168,19 @@ function read({ find }: Statements, pending: Pending, account: Account): Held {
     change: 0n,
     changed: false,
     stored: row !== undefined,
+    ...usage,
   };
 }
 
-/** Writes an account's row: its first, or its new balance and head. */
-function write({ insert, update }: Statements, one: Held): void {
+/** Writes an account's row: its first, or its new balance and head, and what a member has used. */
+function write({ insert, update, use }: Statements, one: Held): void {
   const { cooperative, kind, owner } = one.account;
-  if (one.stored) update.run(one.balance, one.head, one.id);
-  else insert.run(one.id, cooperative, kind, owner, accountKinds[kind].bound, one.balance, one.head);
+  if (!one.stored) insert.run(one.id, cooperative, kind, owner, accountKinds[kind].bound, one.balance, one.head);
+  if (kind === 'member') {
+    if (one.stored || one.day !== '') {
+      use.run(one.balance, one.head, one.day, one.dayOut, one.monthOut, one.monthIn, one.id);
+    }
+  } else if (one.stored) update.run(one.balance, one.head, one.id);
   one.stored = true;
   one.changed = false;
 }
@@ -251,6 +273,7 @@ export function openBooks(db: Database.Database): Books {
   reload();
   return {
     resolve: (legs) => legs.map((leg) => get(leg.account)),
+    get,
     refusal,
     positionAfter,
     reserve: (legs) => setAside(legs, 1n),

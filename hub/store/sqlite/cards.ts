@@ -1,10 +1,11 @@
-/** Cards as the ledger judges them: chains of slots with their gaps, the pause at a kiosk, the no-PIN sum of a day. */
+/** Cards as the ledger judges them: chains of slots with their gaps, the pause at a kiosk, the sums without PIN. */
 import type Database from 'better-sqlite3';
 import type { CardUid } from '../../../protocol/ids.ts';
 import type { Refusal } from '../../../protocol/refusals.ts';
 import type { Guard, Slot } from '../../rules/entries.ts';
 import type { CardStatus } from '../../rules/lifecycle.ts';
 import type { LedgerCard } from '../ledger.ts';
+import type { Decision } from './decisions.ts';
 
 interface Gap {
   readonly first: number;
@@ -31,6 +32,9 @@ export interface KeptCard {
   recent: (readonly [kiosk: number, at: number])[];
   day: string;
   daySum: bigint;
+  /** Sum without PIN since decision `pin`. */
+  noPin: bigint;
+  pin: number;
   changed: boolean;
   stored: boolean;
 }
@@ -42,8 +46,10 @@ export const GAPS_MAX = 256;
 const KEPT_MAX = 100_000;
 
 export const cardSql = {
-  insert: 'INSERT INTO card (status, key_version, tmc, recent, day, day_sum, id, uid) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
-  update: 'UPDATE card SET status = ?, key_version = ?, tmc = ?, recent = ?, day = ?, day_sum = ? WHERE id = ?',
+  insert: `INSERT INTO card (status, key_version, tmc, recent, day, day_sum, no_pin, pin, id, uid)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  update: `UPDATE card SET status = ?, key_version = ?, tmc = ?, recent = ?, day = ?, day_sum = ?, no_pin = ?, pin = ?
+    WHERE id = ?`,
 } as const;
 
 const newChain = (keyVersion: number, tmc: number): Chain => ({ keyVersion, tmc, gaps: [], changes: [] });
@@ -97,19 +103,26 @@ export function judgeCard(card: KeptCard | null, guard: CardGuard, at: number, d
   if (guard.kind === 'next') {
     return card.chain.keyVersion === guard.keyVersion && card.chain.tmc < guard.tmc ? null : 'slot-taken';
   }
+  if (guard.kind === 'pin') return null;
+  if (guard.kind === 'no-pin') return card.noPin + guard.amount > guard.max ? 'pin-due' : null;
   // Should the hub's clock go back over midnight, the sum goes on: the limit must not open twice.
   const spent = date > card.day ? 0n : card.daySum;
   return spent + guard.amount > guard.max ? 'day-limit' : null;
 }
 
+/** What is known of a decision that drew from a card's sums without PIN. */
+export type Counted = Pick<Decision, 'id' | 'at' | 'date' | 'counted'>;
+
 export interface Cards {
   readonly get: (uid: CardUid) => KeptCard | null;
   /** Fills the slot; `unknown` if the ledger was never told of that card or key version. */
   readonly fill: (slot: Slot) => { readonly result: SlotResult; readonly dropped: Gap | null };
-  /** Counts an approved sale for the pause and the day. */
-  readonly count: (uid: CardUid, guards: readonly Guard[], at: number, date: string) => bigint;
-  /** Takes a voided sale out of the pause and the day again: nothing was spent. */
-  readonly discount: (uid: CardUid, kiosk: number, at: number, date: string, counted: bigint) => void;
+  /** Counts an approved sale, decision `id`, for the pause and the sums without PIN. */
+  readonly count: (uid: CardUid, guards: readonly Guard[], at: number, date: string, id: number) => bigint;
+  /** Takes a voided sale out of the pause and the sums without PIN again: nothing was spent. */
+  readonly discount: (uid: CardUid, kiosk: number, sale: Counted) => void;
+  /** The card's PIN was verified, before decision `id`: its sum without PIN starts anew. */
+  readonly verified: (uid: CardUid, id: number) => void;
   readonly put: (card: LedgerCard) => void;
   readonly flush: () => void;
   readonly reload: () => void;
@@ -123,6 +136,8 @@ interface CardRow {
   readonly recent: string;
   readonly day: string;
   readonly day_sum: number;
+  readonly no_pin: number;
+  readonly pin: number;
   /** Whether rows of `chain` and of `gap` belong to it; most cards have neither. */
   readonly rolled: number;
   readonly gapped: number;
@@ -165,14 +180,16 @@ function load(sql: Statements, uid: CardUid): KeptCard | null {
     recent: JSON.parse(row.recent) as [number, number][],
     day: row.day,
     daySum: BigInt(row.day_sum),
+    noPin: BigInt(row.no_pin),
+    pin: row.pin,
     changed: false,
     stored: true,
   };
 }
 
 function write(sql: Statements, card: KeptCard): void {
-  const { status, chain, recent, day, daySum, id, uid } = card;
-  const columns = [status, chain.keyVersion, chain.tmc, JSON.stringify(recent), day, daySum, id];
+  const { status, chain, recent, day, daySum, noPin, pin, id, uid } = card;
+  const columns = [status, chain.keyVersion, chain.tmc, JSON.stringify(recent), day, daySum, noPin, pin, id];
   if (card.stored) sql.update.run(columns);
   else sql.insert.run([...columns, uid]);
   for (const old of card.older.values()) sql.putChain.run(id, old.keyVersion, old.tmc);
@@ -196,12 +213,19 @@ const newCard = (id: number, { uid, status, keyVersion, tmc }: LedgerCard): Kept
   recent: [],
   day: '',
   daySum: 0n,
+  noPin: 0n,
+  pin: 0,
   changed: false,
   stored: false,
 });
 
-/** Counts an approved sale by its guards; returns what it drew from the card's no-PIN day. */
-function countSale(card: KeptCard, guards: readonly Guard[], at: number, date: string): bigint {
+function startAnew(card: KeptCard, id: number): void {
+  card.noPin = 0n;
+  card.pin = id;
+}
+
+/** Counts an approved sale by its guards; returns what it drew from the card's sums without PIN, the same from each. */
+function countSale(card: KeptCard, guards: readonly Guard[], at: number, date: string, id: number): bigint {
   let counted = 0n;
   for (const guard of guards) {
     if (!('card' in guard) || guard.card !== card.uid) continue;
@@ -215,8 +239,11 @@ function countSale(card: KeptCard, guards: readonly Guard[], at: number, date: s
         card.daySum = 0n;
       }
       card.daySum += guard.amount;
-      counted += guard.amount;
-    }
+      counted = guard.amount;
+    } else if (guard.kind === 'no-pin') {
+      card.noPin += guard.amount;
+      counted = guard.amount;
+    } else if (guard.kind === 'pin') startAnew(card, id);
   }
   return counted;
 }
@@ -273,18 +300,27 @@ export function openCards(db: Database.Database): Cards {
     return { result: free ? 'free' : 'taken', dropped };
   }
 
-  function count(uid: CardUid, guards: readonly Guard[], at: number, date: string): bigint {
+  function count(uid: CardUid, guards: readonly Guard[], at: number, date: string, id: number): bigint {
     const card = get(uid);
     if (card === null) throw new Error(`card ${uid} passed its guards unknown`);
     touch(card);
-    return countSale(card, guards, at, date);
+    return countSale(card, guards, at, date, id);
   }
 
-  function discount(uid: CardUid, kiosk: number, at: number, date: string, counted: bigint): void {
+  function discount(uid: CardUid, kiosk: number, { id, at, date, counted }: Counted): void {
     const card = get(uid);
     if (card === null) return;
     card.recent = card.recent.filter(([no, last]) => no !== kiosk || last !== at);
     if (card.day === date) card.daySum = card.daySum > counted ? card.daySum - counted : 0n;
+    // What was drawn before the last PIN is no part of the sum since.
+    if (id > card.pin) card.noPin = card.noPin > counted ? card.noPin - counted : 0n;
+    touch(card);
+  }
+
+  function verified(uid: CardUid, id: number): void {
+    const card = get(uid);
+    if (card === null) return;
+    startAnew(card, id);
     touch(card);
   }
 
@@ -306,5 +342,5 @@ export function openCards(db: Database.Database): Cards {
   }
 
   reload();
-  return { get, fill: fillSlot, count, discount, put, flush, reload };
+  return { get, fill: fillSlot, count, discount, verified, put, flush, reload };
 }

@@ -70,7 +70,7 @@ export interface Engine {
  * Pages in the write-ahead log (16 MiB) at which they are moved into the file: fewer would be copied more often, more
  * would hold up the next batch for longer.
  */
-const WAL_PAGES = 4096;
+export const WAL_PAGES = 4096;
 /** Longest list a question is answered with. */
 const LIST_MAX = 1000;
 

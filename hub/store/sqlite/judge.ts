@@ -1,11 +1,13 @@
 /** Judging inside a batch: one request after another against what the batch has already changed. */
+
+import { businessDate } from '../../../protocol/dates.ts';
 import type { CardUid } from '../../../protocol/ids.ts';
 import type { Outcome } from '../../../protocol/receipt.ts';
 import type { Refusal } from '../../../protocol/refusals.ts';
-import { businessDate } from '../../rules/dates.ts';
 import type { Entry, Guard, Leg, ReceiptFacts } from '../../rules/entries.ts';
 import { imbalance } from '../../rules/postings.ts';
 import { receiptOf } from '../../rules/receipt.ts';
+import { usageOf } from '../../rules/usage.ts';
 import {
   type Alarm,
   type DecisionKey,
@@ -21,6 +23,7 @@ import { type Cards, judgeCard } from './cards.ts';
 import { type Decision, type Decisions, keyNumber, keyOf } from './decisions.ts';
 import { type Derived, derive, deriveReturn } from './derive.ts';
 import { type Floats, type Holds, mustBeHeld } from './holds.ts';
+import { countLeg, dateOfUse, usageRefusal, warnOfCaps } from './judgelimits.ts';
 import type { ReturnedRows } from './returned.ts';
 
 /** What a judge has on the desk during one batch. */
@@ -39,15 +42,14 @@ export interface Desk {
 }
 
 export type Refused = { readonly refuse: Refusal; readonly outcome: Exclude<Outcome, 'approved'> };
-export type Judged =
-  | Refused
-  | {
-      readonly approve: Entry;
-      readonly accounts: readonly Held[];
-      readonly guards: readonly Guard[];
-      /** As the post found it; left out where the request knew all of it. */
-      readonly derived?: Derived;
-    };
+export interface Approved {
+  readonly approve: Entry;
+  readonly accounts: readonly Held[];
+  readonly guards: readonly Guard[];
+  /** As the post found it; left out where the request knew all of it. */
+  readonly derived?: Derived;
+}
+export type Judged = Refused | Approved;
 
 export const declined = (refuse: Refusal): Refused => ({ refuse, outcome: 'declined' });
 
@@ -83,13 +85,20 @@ function fillSlot(desk: Desk, { slot, key, at, verdict }: PostRequest): 'slot-ta
 function guardRefusal(desk: Desk, guards: readonly Guard[], legs: readonly Leg[], at: number, date: string) {
   for (const guard of guards) {
     if (guard.kind === 'cap') {
-      if (desk.books.positionAfter(guard.cooperative, legs) > guard.max) return 'debit-cap';
+      const after = desk.books.positionAfter(guard.cooperative, legs);
+      // What leaves it owing no more breaks no cap: its members' money at home must not hang on what it owes elsewhere.
+      if (after > guard.max && after > desk.books.positionAfter(guard.cooperative, [])) return 'debit-cap';
     } else if (guard.kind === 'idle') {
       if (desk.books.peek(guard.account).balance !== 0n) return 'reload-open';
     } else if (guard.kind === 'float') {
       if (guard.delta < 0n && desk.floats.of(guard.outlet) + guard.delta < 0n) return 'float-short';
     } else if (guard.kind === 'room') {
-      if (desk.books.peek(guard.account).balance + guard.amount > guard.max) return 'purse-full';
+      if (desk.books.peek(guard.account).balance + guard.amount > guard.max) {
+        return guard.account.kind === 'purse' ? 'purse-full' : 'balance-limit';
+      }
+    } else if (guard.kind === 'spend' || guard.kind === 'income') {
+      const refusal = usageRefusal(desk, guard, date);
+      if (refusal !== null) return refusal;
     } else {
       const refusal = judgeCard(desk.cards.get(guard.card), guard, at, date);
       if (refusal !== null) return refusal;
@@ -142,15 +151,17 @@ export function judge(desk: Desk, request: PostRequest, drafted: Drafted, date: 
   return short === null ? { approve: derived.entry, accounts, guards, derived } : declined(short);
 }
 
-/** Posts the legs and returns the id of the first. */
-function postLegs(desk: Desk, id: number, legs: readonly Leg[], accounts: readonly Held[]): number {
+/** Posts the legs of an entry and returns the id of the first. @param date that members' accounts count it for */
+function postLegs(desk: Desk, id: number, { kind, legs }: Entry, accounts: readonly Held[], date: string): number {
   const first = desk.decisions.nextLeg();
+  const way = usageOf[kind];
   legs.forEach(({ amount }, index) => {
     const held = accounts[index];
     if (held === undefined) throw new Error('a leg without its account');
     const previous = held.head;
     desk.books.post(held, amount, first + index);
     desk.decisions.addLeg(first + index, id, held.id, amount, previous, held.balance);
+    if (way !== 'none' && held.account.kind === 'member') countLeg(held, way, amount, date);
   });
   return first;
 }
@@ -172,7 +183,8 @@ function decisionOf(desk: Desk, judged: Judged, recorded: Recorded): Decision {
   const id = desk.decisions.nextId();
   const approved = 'approve' in judged ? judged : null;
   const entry = approved?.approve ?? null;
-  const leg = approved === null ? 0 : postLegs(desk, id, approved.approve.legs, approved.accounts);
+  const used = approved === null ? date : dateOfUse(desk, key, approved, date);
+  const leg = approved === null ? 0 : postLegs(desk, id, approved.approve, approved.accounts, used);
   const outcome = 'approve' in judged ? 'approved' : judged.outcome;
   const reason = 'approve' in judged ? null : judged.refuse;
   const window = entry === null ? 0 : desk.window;
@@ -272,12 +284,11 @@ export function repeat(desk: Desk, known: Decision, request: PostRequest): Posti
   return answer(desk, known, true);
 }
 
-/** A void reload loaded nothing: it no longer counts for the card's day. */
+/** A void reload loaded nothing: it no longer counts for the card. */
 function takeBack(desk: Desk, { key, facts }: PostRequest): void {
   const release = releaseOf(desk, key, facts);
   if (release?.card == null) throw new Error(`the release of ${key.origin}/${key.seq} names no card`);
-  const { card, at, date, counted } = release;
-  desk.cards.discount(card, keyOf(release.key).origin, at, date, counted);
+  desk.cards.discount(release.card, keyOf(release.key).origin, release);
 }
 
 /**
@@ -298,9 +309,10 @@ export function judgePost(desk: Desk, request: PostRequest): Posting {
   if ('approve' in judged) {
     const cards = new Set<CardUid>();
     for (const guard of judged.guards) if ('card' in guard) cards.add(guard.card);
-    for (const uid of cards) counted += desk.cards.count(uid, judged.guards, at, date);
+    for (const uid of cards) counted += desk.cards.count(uid, judged.guards, at, date, desk.decisions.nextId());
     if (judged.approve.kind === 'reload-void') takeBack(desk, request);
     moveFloats(desk, judged.guards);
+    warnOfCaps(desk, request, judged);
   }
   const recorded = { key, hash, at, date, facts, slot, evidence, counted };
   if (isToldOnly(verdict, judged)) return answer(desk, decisionOf(desk, judged, recorded), false);
@@ -328,7 +340,7 @@ function voidSale(desk: Desk, sale: Decision, at: number): void {
   const date = businessDate(at);
   const approved = { approve: derived.entry, accounts, guards: [], derived };
   record(desk, approved, { key: voidKey(key), hash: '', at, date, facts, slot: null, evidence: null, counted: 0n });
-  if (sale.card !== null) desk.cards.discount(sale.card, key.origin, sale.at, sale.date, sale.counted);
+  if (sale.card !== null) desk.cards.discount(sale.card, key.origin, sale);
 }
 
 const NO_FACTS: ReceiptFacts = { amount: 0n, card: null, issuer: null, acquirer: null, outlet: null };

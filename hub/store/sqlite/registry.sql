@@ -8,7 +8,8 @@ CREATE TABLE IF NOT EXISTS meta (
 CREATE TABLE IF NOT EXISTS cooperative (
   id            TEXT PRIMARY KEY,
   name          TEXT NOT NULL,
-  net_debit_cap INTEGER NOT NULL CHECK (net_debit_cap >= 0)
+  net_debit_cap INTEGER NOT NULL CHECK (net_debit_cap >= 0),
+  cap_alert     INTEGER NOT NULL DEFAULT 8000 CHECK (cap_alert BETWEEN 0 AND 10000)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS member (
@@ -16,6 +17,89 @@ CREATE TABLE IF NOT EXISTS member (
   cooperative TEXT NOT NULL REFERENCES cooperative (id),
   name        TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- What kind of hub this is, once and for ever: pretended money never becomes real by a switch.
+CREATE TABLE IF NOT EXISTS hub (
+  one  INTEGER PRIMARY KEY CHECK (one = 1),
+  mode TEXT NOT NULL CHECK (mode IN ('demo', 'licensed'))
+) STRICT;
+CREATE TRIGGER IF NOT EXISTS hub_kept BEFORE DELETE ON hub
+BEGIN SELECT RAISE(ABORT, 'a hub stays what it is'); END;
+CREATE TRIGGER IF NOT EXISTS hub_final BEFORE UPDATE ON hub
+BEGIN SELECT RAISE(ABORT, 'a hub stays what it is'); END;
+
+-- What a cooperative's licence allows and asks for; amounts in rupiah, profiles as JSON from level to name.
+CREATE TABLE IF NOT EXISTS licence (
+  cooperative     TEXT PRIMARY KEY REFERENCES cooperative (id),
+  off_us          INTEGER NOT NULL CHECK (off_us IN (0, 1)),
+  purse           INTEGER NOT NULL CHECK (purse IN (0, 1)),
+  deposits        INTEGER NOT NULL CHECK (deposits IN (0, 1)),
+  members_only    INTEGER NOT NULL CHECK (members_only IN (0, 1)),
+  due_diligence   TEXT NOT NULL CHECK (due_diligence IN ('none', 'simple', 'full')),
+  profiles        TEXT NOT NULL,
+  cash_threshold  INTEGER CHECK (cash_threshold > 0),
+  cash_notice     INTEGER CHECK (cash_notice > 0),
+  float_report    INTEGER NOT NULL CHECK (float_report IN (0, 1)),
+  retention_years INTEGER NOT NULL CHECK (retention_years > 0)
+) STRICT, WITHOUT ROWID;
+
+-- What a cooperative knows of who holds an account; no row: a member of whom nothing is known.
+CREATE TABLE IF NOT EXISTS holder (
+  member TEXT PRIMARY KEY REFERENCES member (id),
+  level  TEXT NOT NULL CHECK (level IN ('none', 'simple', 'full')),
+  public INTEGER NOT NULL CHECK (public IN (0, 1))
+) STRICT, WITHOUT ROWID;
+
+-- Every change of the two tables above: who (JSON list of names), what, before, after, when. Append only.
+CREATE TABLE IF NOT EXISTS licence_change (
+  id          INTEGER PRIMARY KEY AUTOINCREMENT,
+  at          INTEGER NOT NULL,
+  cooperative TEXT NOT NULL REFERENCES cooperative (id),
+  member      TEXT REFERENCES member (id),
+  what        TEXT NOT NULL,
+  before      TEXT NOT NULL,
+  after       TEXT NOT NULL CHECK (after <> before),
+  officers    TEXT NOT NULL
+) STRICT;
+CREATE TRIGGER IF NOT EXISTS licence_change_kept BEFORE DELETE ON licence_change
+BEGIN SELECT RAISE(ABORT, 'a change of a licence is never forgotten'); END;
+CREATE TRIGGER IF NOT EXISTS licence_change_final BEFORE UPDATE ON licence_change
+BEGIN SELECT RAISE(ABORT, 'a change of a licence never changes'); END;
+-- What members may do, in rupiah; see `LimitProfile` in protocol/limits.ts.
+CREATE TABLE IF NOT EXISTS limit_profile (
+  name           TEXT PRIMARY KEY,
+  per_tap        INTEGER NOT NULL CHECK (per_tap >= 0),
+  per_day        INTEGER NOT NULL CHECK (per_day >= 0),
+  per_month      INTEGER NOT NULL CHECK (per_month >= 0),
+  per_month_in   INTEGER NOT NULL CHECK (per_month_in >= 0),
+  max_balance    INTEGER NOT NULL CHECK (max_balance >= 0),
+  pin_above      INTEGER NOT NULL CHECK (pin_above >= 0),
+  no_pin_sum     INTEGER NOT NULL CHECK (no_pin_sum >= 0),
+  no_pin_per_day INTEGER NOT NULL CHECK (no_pin_per_day >= 0)
+) STRICT, WITHOUT ROWID;
+
+-- Members with another profile than the default, or with limits of their own (NULL = none).
+CREATE TABLE IF NOT EXISTS member_limit (
+  member  TEXT PRIMARY KEY REFERENCES member (id),
+  profile TEXT NOT NULL REFERENCES limit_profile (name),
+  per_tap INTEGER CHECK (per_tap >= 0),
+  per_day INTEGER CHECK (per_day >= 0)
+) STRICT, WITHOUT ROWID;
+
+-- Who changed which limit, from what to what: JSON, amounts in rupiah.
+CREATE TABLE IF NOT EXISTS limit_change (
+  id       INTEGER PRIMARY KEY AUTOINCREMENT,
+  at       INTEGER NOT NULL,
+  what     TEXT NOT NULL CHECK (what IN ('profile', 'cap', 'member')),
+  name     TEXT NOT NULL,
+  before   TEXT,
+  after    TEXT NOT NULL,
+  officers TEXT NOT NULL
+) STRICT;
+CREATE TRIGGER IF NOT EXISTS limit_change_final BEFORE UPDATE ON limit_change
+BEGIN SELECT RAISE(ABORT, 'who changed a limit never changes'); END;
+CREATE TRIGGER IF NOT EXISTS limit_change_kept BEFORE DELETE ON limit_change
+BEGIN SELECT RAISE(ABORT, 'who changed a limit is never forgotten'); END;
 
 -- `told`: status and counter key as the ledger last had them; it has a file of its own and is told after this one.
 CREATE TABLE IF NOT EXISTS card (
@@ -154,6 +238,7 @@ CREATE TABLE IF NOT EXISTS outlet (
   id          TEXT PRIMARY KEY,
   cooperative TEXT NOT NULL REFERENCES cooperative (id),
   name        TEXT NOT NULL,
+  class       TEXT NOT NULL,
   open        INTEGER NOT NULL CHECK (open IN (0, 1))
 ) STRICT, WITHOUT ROWID;
 
@@ -175,16 +260,52 @@ BEGIN SELECT RAISE(ABORT, 'a kiosk number is never given up'); END;
 CREATE TRIGGER IF NOT EXISTS kiosk_final BEFORE UPDATE OF no, name, serial, witness, role ON kiosk
 BEGIN SELECT RAISE(ABORT, 'an enrolment never changes'); END;
 
--- A version is named on receipts: its terms never change.
+-- A version names its terms for ever: a version never changes its meaning, and none is taken back. class NULL: any outlet; until
+-- NULL: for good; officers: JSON, the two who added it, NULL for a town's first tariffs.
 CREATE TABLE IF NOT EXISTS tariff (
   version      INTEGER PRIMARY KEY,
   kind         TEXT NOT NULL,
-  direction    TEXT NOT NULL CHECK (direction IN ('merchant', 'issuer')),
+  direction    TEXT NOT NULL CHECK (direction IN ('merchant', 'issuer', 'member')),
   reach        TEXT NOT NULL CHECK (reach IN ('on-us', 'off-us')),
+  class        TEXT,
   fixed        INTEGER NOT NULL,
   basis_points INTEGER NOT NULL,
   min          INTEGER NOT NULL,
   max          INTEGER NOT NULL,
   shares       TEXT NOT NULL,
-  valid_from   TEXT NOT NULL
+  valid_from   TEXT NOT NULL,
+  valid_until  TEXT,
+  added        INTEGER NOT NULL,
+  officers     TEXT
 ) STRICT;
+CREATE TRIGGER IF NOT EXISTS tariff_kept BEFORE DELETE ON tariff
+BEGIN SELECT RAISE(ABORT, 'a tariff is never forgotten'); END;
+CREATE TRIGGER IF NOT EXISTS tariff_final BEFORE UPDATE ON tariff
+BEGIN SELECT RAISE(ABORT, 'a tariff never changes'); END;
+
+-- The town's whole table as it was signed for kiosks, each time it changed. upto: highest version of a tariff at that time.
+CREATE TABLE IF NOT EXISTS tariff_book (
+  book      INTEGER PRIMARY KEY CHECK (book BETWEEN 1 AND 2147483647),
+  upto      INTEGER NOT NULL,
+  text      TEXT NOT NULL,
+  signature TEXT NOT NULL,
+  made      INTEGER NOT NULL
+) STRICT;
+CREATE TRIGGER IF NOT EXISTS tariff_book_kept BEFORE DELETE ON tariff_book
+BEGIN SELECT RAISE(ABORT, 'a tariff book is never forgotten'); END;
+CREATE TRIGGER IF NOT EXISTS tariff_book_final BEFORE UPDATE ON tariff_book
+BEGIN SELECT RAISE(ABORT, 'a tariff book never changes'); END;
+
+-- What a kiosk said is on its disk, in the order in which it said so; it prices the kiosk's sales from first_seq on.
+CREATE TABLE IF NOT EXISTS tariff_ack (
+  id        INTEGER PRIMARY KEY,
+  kiosk     INTEGER NOT NULL REFERENCES kiosk (no),
+  book      INTEGER NOT NULL REFERENCES tariff_book (book),
+  class     TEXT NOT NULL,
+  first_seq INTEGER NOT NULL CHECK (first_seq BETWEEN 1 AND 16777215),
+  at        INTEGER NOT NULL
+) STRICT;
+CREATE TRIGGER IF NOT EXISTS tariff_ack_kept BEFORE DELETE ON tariff_ack
+BEGIN SELECT RAISE(ABORT, 'what a kiosk acknowledged is never forgotten'); END;
+CREATE TRIGGER IF NOT EXISTS tariff_ack_final BEFORE UPDATE ON tariff_ack
+BEGIN SELECT RAISE(ABORT, 'what a kiosk acknowledged never changes'); END;

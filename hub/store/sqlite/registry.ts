@@ -1,8 +1,9 @@
 /** The registry in SQLite: everything in maps, every change on the disk before it is seen. */
 import type Database from 'better-sqlite3';
 import type { CardUid, CooperativeId, KioskName, KioskNo, MemberId, OutletId } from '../../../protocol/ids.ts';
+import { CAP_ALERT } from '../../../protocol/limits.ts';
+import type { Tariff } from '../../../protocol/tariffs.ts';
 import { mayBecome } from '../../rules/lifecycle.ts';
-import { type Tariff, tariffFault } from '../../rules/tariffs.ts';
 import type { CardStock } from '../cardstock.ts';
 import type { Drains } from '../drains.ts';
 import type { Card, Cooperative, Kiosk, Making, Member, Outlet, Registry } from '../registry.ts';
@@ -10,12 +11,18 @@ import { openCardStock } from './cardstock.ts';
 import { openDatabase } from './database.ts';
 import { openDisputeNotes } from './disputenotes.ts';
 import { openDrains } from './drains.ts';
+import { openLicences } from './licences.ts';
+import { type LoadedLimits, loadLimits, openLimits, shipProfiles } from './limits.ts';
+import { openTariffBooks } from './tariffbooks.ts';
+import { loadTariffs, tariffRows } from './tariffs.ts';
 
 type Row<T> = { [Key in keyof T]: unknown };
 
 const sql = {
-  cooperative: `INSERT INTO cooperative (id, name, net_debit_cap) VALUES (?, ?, ?)
-    ON CONFLICT (id) DO UPDATE SET name = excluded.name, net_debit_cap = excluded.net_debit_cap`,
+  cooperative: `INSERT INTO cooperative (id, name, net_debit_cap, cap_alert) VALUES (?, ?, ?, ?)
+    ON CONFLICT (id) DO UPDATE SET name = excluded.name, net_debit_cap = excluded.net_debit_cap,
+      cap_alert = excluded.cap_alert`,
+  cooperatives: 'SELECT id, name, net_debit_cap AS netDebitCap, cap_alert AS capAlert FROM cooperative ORDER BY id',
   member: `INSERT INTO member (id, cooperative, name) VALUES (?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET cooperative = excluded.cooperative, name = excluded.name`,
   card: `INSERT INTO card
@@ -29,16 +36,15 @@ const sql = {
     made_seq AS seq, made_slot AS slot, made_at AS at FROM card`,
   untold: "SELECT uid FROM card WHERE status <> 'personalising' AND told <> status || ' ' || tmac_key_version",
   told: 'UPDATE card SET told = ? WHERE uid = ?',
-  outlet: `INSERT INTO outlet (id, cooperative, name, open) VALUES (?, ?, ?, ?)
-    ON CONFLICT (id) DO UPDATE SET cooperative = excluded.cooperative, name = excluded.name, open = excluded.open`,
+  outlet: `INSERT INTO outlet (id, cooperative, name, class, open) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (id) DO UPDATE SET cooperative = excluded.cooperative, name = excluded.name, class = excluded.class,
+      open = excluded.open`,
   kiosk: `INSERT INTO kiosk (name, outlet, serial, sealing_key, witness, role, offline, revoked)
     VALUES (?, ?, ?, ?, ?, ?, ?, 0)`,
   revoke: 'UPDATE kiosk SET revoked = 1 WHERE no = ?',
-  tariff: `INSERT INTO tariff (version, kind, direction, reach, fixed, basis_points, min, max, shares, valid_from)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 } as const;
 
-interface Loaded {
+interface Loaded extends LoadedLimits {
   readonly cooperatives: Map<CooperativeId, Cooperative>;
   readonly members: Map<MemberId, Member>;
   readonly cards: Map<CardUid, Card>;
@@ -52,18 +58,18 @@ function load(db: Database.Database): Loaded {
   const all = <T>(query: string) => db.prepare(query).all() as Row<T>[] as T[];
   const money = <T>(query: string) => db.prepare(query).safeIntegers().all() as T[];
   const by = <Key, T>(rows: readonly T[], key: (row: T) => Key) => new Map(rows.map((row) => [key(row), row]));
-  const outlets = all<Outlet>('SELECT id, cooperative, name, open FROM outlet');
+  const outlets = all<Outlet>('SELECT id, cooperative, name, class, open FROM outlet');
   const kiosks = all<Kiosk>(
     `SELECT no, name, outlet, serial, sealing_key AS sealingKey, witness, role, offline, revoked
       FROM kiosk ORDER BY no`,
   );
-  const tariffs = money<Tariff & { version: bigint; basisPoints: bigint; shares: string }>(
-    `SELECT version, kind, direction, reach, fixed, basis_points AS basisPoints, min, max, shares, valid_from AS "from"
-      FROM tariff ORDER BY version`,
-  );
   return {
+    ...loadLimits(db),
     cooperatives: by(
-      money<Cooperative>('SELECT id, name, net_debit_cap AS netDebitCap FROM cooperative ORDER BY id'),
+      money<Cooperative & { capAlert: bigint }>(sql.cooperatives).map((row) => ({
+        ...row,
+        capAlert: Number(row.capAlert),
+      })),
       (c) => c.id,
     ),
     members: by(all<Member>('SELECT id, cooperative, name FROM member'), (m) => m.id),
@@ -82,24 +88,8 @@ function load(db: Database.Database): Loaded {
       kiosks.map((kiosk) => ({ ...kiosk, offline: Boolean(kiosk.offline), revoked: Boolean(kiosk.revoked) })),
       (k) => k.no,
     ),
-    tariffs: by(
-      tariffs.map((tariff) => ({
-        ...tariff,
-        version: Number(tariff.version),
-        basisPoints: Number(tariff.basisPoints),
-        shares: JSON.parse(tariff.shares) as Tariff['shares'],
-      })),
-      (t) => t.version,
-    ),
+    tariffs: by(loadTariffs(db), (t) => t.version),
   };
-}
-
-function insertTariff(db: Database.Database, tariff: Tariff): void {
-  const fault = tariffFault(tariff);
-  if (fault !== null) throw new RangeError(`tariff ${tariff.version}: ${fault}`);
-  const { version, kind, direction = 'merchant', reach, fixed, basisPoints, min, max, shares, from } = tariff;
-  const terms = [fixed, basisPoints, min, max, JSON.stringify(shares), from];
-  db.prepare(sql.tariff).run(version, kind, direction, reach, ...terms);
 }
 
 type CardMaps = Pick<Loaded, 'cards' | 'members'>;
@@ -159,7 +149,9 @@ export function openRegistry({ path }: { readonly path: string }): Registry {
   db.pragma('foreign_keys = ON');
   // Nobody tidies up between batches here: without this the log would grow with every change of a key.
   db.pragma(`wal_autocheckpoint = ${WAL_PAGES}`);
+  shipProfiles(db);
   const loaded = load(db);
+  const { reload: reloadLicences, ...licences } = openLicences(db);
   const { cooperatives, members, outlets, kiosks, tariffs } = loaded;
   const named = new Map<KioskName, Kiosk>([...kiosks.values()].map((kiosk) => [kiosk.name, kiosk]));
   // SQLite counts the commits of other connections only.
@@ -189,6 +181,7 @@ export function openRegistry({ path }: { readonly path: string }): Registry {
     const now = othersCommits();
     if (now === seen) return false;
     const fresh: Record<string, Map<unknown, unknown>> = { ...load(db) };
+    reloadLicences();
     // Not before it was read: what one failed reading missed is read by the next.
     seen = now;
     for (const [name, rows] of Object.entries<Map<unknown, unknown>>({ ...loaded })) {
@@ -204,13 +197,13 @@ export function openRegistry({ path }: { readonly path: string }): Registry {
     cooperatives: () => [...cooperatives.values()],
     cooperative: (id) => cooperatives.get(id),
     member: (id) => members.get(id),
+    members: () => [...members.values()],
     outlet: (id) => outlets.get(id),
     kiosk: (name) => named.get(name),
     kioskByNo: (no) => kiosks.get(no),
     kiosks: () => [...kiosks.values()],
-    tariffs: () => [...tariffs.values()],
     putCooperative: (row) => {
-      db.prepare(sql.cooperative).run(row.id, row.name, row.netDebitCap);
+      db.prepare(sql.cooperative).run(row.id, row.name, row.netDebitCap, row.capAlert ?? CAP_ALERT);
       cooperatives.set(row.id, row);
     },
     putMember: (row) => {
@@ -218,15 +211,15 @@ export function openRegistry({ path }: { readonly path: string }): Registry {
       members.set(row.id, row);
     },
     putOutlet: (row) => {
-      db.prepare(sql.outlet).run(row.id, row.cooperative, row.name, row.open ? 1 : 0);
+      db.prepare(sql.outlet).run(row.id, row.cooperative, row.name, row.class, row.open ? 1 : 0);
       outlets.set(row.id, row);
     },
-    putTariff: (row) => {
-      insertTariff(db, row);
-      tariffs.set(row.version, row);
-    },
+    ...tariffRows(db, tariffs),
+    ...openTariffBooks(db),
     ...cardRows(db, loaded),
     ...openDisputeNotes(db),
+    ...licences,
+    ...openLimits(db, loaded),
     enrol,
     revoke,
     refresh,

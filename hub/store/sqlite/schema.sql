@@ -16,6 +16,7 @@ CREATE UNIQUE INDEX IF NOT EXISTS settlement_window_open ON settlement_window ((
 
 -- balance = credits - debits; head = newest leg, where the account's chain begins (0 = no leg yet). The bound is written with
 -- the row from the table of account kinds, so that this file repeats no rule and still refuses a broken balance.
+-- Members' accounts: what left on the latest business date counted (`day`), what left and came in in its month.
 CREATE TABLE IF NOT EXISTS account (
   id          INTEGER PRIMARY KEY,
   cooperative TEXT NOT NULL,
@@ -24,6 +25,10 @@ CREATE TABLE IF NOT EXISTS account (
   bound       TEXT NOT NULL CHECK (bound = 'credit' OR bound = 'debit' OR bound = 'free'),
   balance     INTEGER NOT NULL,
   head        INTEGER NOT NULL,
+  day         TEXT NOT NULL DEFAULT '',
+  day_out     INTEGER NOT NULL DEFAULT 0 CHECK (day_out >= 0),
+  month_out   INTEGER NOT NULL DEFAULT 0 CHECK (month_out >= 0),
+  month_in    INTEGER NOT NULL DEFAULT 0 CHECK (month_in >= 0),
   UNIQUE (cooperative, kind, owner),
   CHECK ((bound <> 'credit' OR balance >= 0) AND (bound <> 'debit' OR balance <= 0))
 ) STRICT;
@@ -67,7 +72,8 @@ CREATE TABLE IF NOT EXISTS leg (
   balance  INTEGER NOT NULL
 ) STRICT;
 
--- A card's current chain (key version, highest counter), its latest approved sale per kiosk and its no-PIN sum of a day.
+-- A card's current chain (key version, highest counter), its latest approved sale per kiosk and its sums without PIN: of a
+-- day, and since decision `pin` (0 = since ever).
 CREATE TABLE IF NOT EXISTS card (
   id          INTEGER PRIMARY KEY,
   uid         TEXT NOT NULL UNIQUE,
@@ -77,7 +83,9 @@ CREATE TABLE IF NOT EXISTS card (
   tmc         INTEGER NOT NULL,
   recent      TEXT NOT NULL,
   day         TEXT NOT NULL,
-  day_sum     INTEGER NOT NULL CHECK (day_sum >= 0)
+  day_sum     INTEGER NOT NULL CHECK (day_sum >= 0),
+  no_pin      INTEGER NOT NULL CHECK (no_pin >= 0),
+  pin         INTEGER NOT NULL
 ) STRICT;
 
 -- Chains under earlier key versions: their certificates still verify and their slots still fill once.

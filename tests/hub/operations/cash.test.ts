@@ -3,7 +3,7 @@ import { Compile } from 'typebox/compile';
 import { expect, test } from 'vitest';
 import { HUB_ORIGIN } from '../../../hub/store/ledger.ts';
 import { CashAnswer } from '../../../protocol/cash.ts';
-import type { CardUid, CooperativeId, OutletId } from '../../../protocol/ids.ts';
+import type { CardUid, CooperativeId, MemberId, OutletId } from '../../../protocol/ids.ts';
 import { counterLimits } from '../../../protocol/limits.ts';
 import { ask, join } from '../wire.ts';
 import { openWorld } from '../world.ts';
@@ -115,6 +115,25 @@ test('without the member’s PIN nothing is released, and the hold waits until i
   expect(await step(1, 'paid')).toMatchObject(decided('expired', 'hold-expired'));
   expect(await books()).toEqual([1_000_000, 400_000, 400_000]);
   expect((await world.hub.ledger.alarms(5)).map(({ kind }) => kind)).toEqual(['hold-ended']);
+});
+
+test('an unregistered holder keeps two million at most; an own limit of the day holds at the counter too', async () => {
+  const { world, deposit, hold, release, step, books } = await counter();
+  const { registry } = world.hub;
+  const bambang = registry.card(BAMBANG as CardUid)?.member ?? ('' as MemberId);
+  const signed = { officers: ['Ani', 'Budi'], at: Date.now() };
+  registry.changeMember(bambang, signed, () => ({ profile: 'unregistered', perTap: null, perDay: 250_000n }));
+  const approver = COLLEAGUE;
+  expect(await deposit(1, { amount: 1_000_001, approver })).toMatchObject(decided('declined', 'balance-limit'));
+  expect(await deposit(2, { amount: 1_000_000 })).toMatchObject(decided('approved'));
+  expect(await hold(3, { amount: 200_000 })).toMatchObject(state('held'));
+  expect(await hold(4, { amount: 50_001 })).toMatchObject(decided('declined', 'spend-day'));
+  expect(await step(3, 'cancel')).toMatchObject(decided('cancelled', 'cancelled'));
+  expect(await hold(5, { amount: 250_000 })).toMatchObject(state('held'));
+  expect(await release(5)).toMatchObject(state('released'));
+  expect(await step(5, 'paid')).toMatchObject(decided('approved'));
+  expect(await hold(6, { amount: 1 })).toMatchObject(decided('declined', 'spend-day'));
+  expect(await books()).toEqual([1_750_000, 1_150_000, 1_150_000]);
 });
 
 test('what was released may be out of the drawer: the kiosk cannot take it back, only say that it is', async () => {

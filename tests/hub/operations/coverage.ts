@@ -22,6 +22,8 @@ export const fields: Readonly<Record<string, Field>> = {
   seq: { answers: ['declined: certificate-malformed'], leaves: 'pair' },
   kind: { answers: ['refused: message-malformed'], leaves: 'pair' },
   amount: { answers: ['declined: certificate-malformed'], leaves: 'next slot' },
+  // A claim of the kiosk, which no card certifies: it is believed where there is a keypad.
+  pinVerified: { answers: null, leaves: 'next slot' },
   'claim.uid': { answers: [invalid, 'declined: card-unknown'], leaves: 'slot' },
   'claim.keyVersion': certified,
   'claim.tmc': certified,
@@ -52,6 +54,7 @@ export const fields: Readonly<Record<string, Field>> = {
 
 /** What is read of a schema here; TypeBox writes JSON Schema. */
 interface Schema {
+  readonly type?: string;
   readonly properties?: Readonly<Record<string, Schema>>;
   readonly items?: Schema;
   readonly anyOf?: readonly Schema[];
@@ -82,7 +85,7 @@ export interface Change {
 }
 
 type Branch = Record<string, unknown>;
-type Flip = (value: unknown) => string | number;
+type Flip = (value: unknown) => string | number | boolean;
 
 /** A copy of the request, and in it what holds the field. */
 function open(request: PurchaseRequest, path: string): { copy: PurchaseRequest; branch: Branch; name: string } {
@@ -119,7 +122,8 @@ const flipInWord =
     put(String(value), bit >> 3, String.fromCharCode(String(value).charCodeAt(bit >> 3) ^ (1 << (bit & 7))));
 
 /** One flip for each bit that a field has: as many as its numbers may need, its hex digits hold, its word has. */
-function flips(value: unknown, { const: word, maximum, pattern }: Schema): readonly Flip[] {
+function flips(value: unknown, { const: word, type, maximum, pattern }: Schema): readonly Flip[] {
+  if (type === 'boolean') return [(held) => held !== true];
   if (word !== undefined) return bitsOf(word.length * 8, flipInWord);
   if (typeof value === 'string' && pattern?.includes('[0-9a-f]')) return bitsOf(value.length * 4, flipInHex);
   const bits = Math.log2((maximum ?? 0) + 1);

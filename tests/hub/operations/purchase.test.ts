@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { RECORD_KINDS, type RecordKind } from '../../../cards/record.ts';
 import type { CardUid } from '../../../protocol/ids.ts';
+import { registered } from '../../../protocol/limits.ts';
 import type { PurchaseRequest } from '../../../protocol/purchase.ts';
 import { certify, tapRequest } from '../taps.ts';
 import { ask, join, type Wire } from '../wire.ts';
@@ -118,6 +119,30 @@ test("a certificate made for another kiosk's sale pays nobody here, and still pa
 test("a request in another kiosk's number is refused without a decision, with an alarm", async () => {
   expect(await decide({ ...right(), kiosk: other.grant.kiosk })).toBe('refused: not-yours');
   expect((await world.hub.ledger.alarms(50)).map(({ kind }) => kind)).toContain('pair-foreign');
+});
+
+test('a kiosk without a keypad that claims a PIN is refused without a decision, with an alarm', async () => {
+  const maker = await world.enrol('meja-1', 'stall-12', 'issuing');
+  const line = await join(world, maker);
+  const { body } = await ask(line, maker.name, 'purchase', { ...right({ seq: 1 }, maker), pinVerified: true }, 1);
+  expect(body).toMatchObject({ code: 'not-allowed' });
+  expect((await world.hub.ledger.alarms(50)).map(({ kind }) => kind)).toContain('role-foreign');
+});
+
+test('above the threshold a sale needs the PIN; above the limit per payment it is never paid', async () => {
+  const above = Number(registered.pinAbove) + 1;
+  let tmc = 7_000;
+  const pay = (amount: number, claimed: Pick<PurchaseRequest, 'pinVerified'>) => {
+    world.shift += 61_000;
+    // Of Bambang Sutrisno, who has a million.
+    const tap = right({ uid: '04135350554c80', tmc: ++tmc, amount, at: Date.now() + world.shift });
+    return decide({ ...tap, ...claimed });
+  };
+  expect(await pay(above, {})).toBe('declined: pin-needed');
+  expect(await pay(above, { pinVerified: false })).toBe('declined: pin-needed');
+  expect(await pay(above, { pinVerified: true })).toBe('approved: null');
+  expect(await pay(Number(registered.perTap) + 1, { pinVerified: true })).toBe('declined: pay-limit');
+  world.shift = 0;
 });
 
 test('a tap made with a beacon of long ago, of the future, or with none, is expired for good', async () => {

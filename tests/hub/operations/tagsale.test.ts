@@ -231,7 +231,7 @@ describe('the hub declines', () => {
     const tag = await issuedTag(hub, 'tk-0001');
     const at = desk();
     const reason = async (sale: Sale = {}) => receiptOf(await pay(tag, at, sale)).reason;
-    expect(await reason({ amount: 500_001 })).toBe('tap-limit');
+    expect(await reason({ amount: 500_001 })).toBe('pin-needed');
     expect(await reason()).toBeNull();
     expect(await reason()).toBe('too-soon');
     const spend = async () => {

@@ -2,15 +2,16 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type CashFacts, judgeCash, type Staff } from '../../../hub/rules/cash.ts';
+import { DEMO_LICENCE, PLAIN_HOLDER } from '../../../hub/rules/licence.ts';
 import { entryOf, imbalance } from '../../../hub/rules/postings.ts';
-import { quote, type Tariff, tariffFault } from '../../../hub/rules/tariffs.ts';
 import { type CardUid, type CooperativeId, type MemberId, type OutletId, PLATFORM } from '../../../protocol/ids.ts';
-import { counterLimits } from '../../../protocol/limits.ts';
+import { counterLimits, registered } from '../../../protocol/limits.ts';
+import { quote, type Tariff, tariffFault } from '../../../protocol/tariffs.ts';
 
 const A = 'pasar' as CooperativeId;
 const I = 'angkot' as CooperativeId;
 const CARD = '04a1b2c3d4e5f6' as CardUid;
-const outlet = { id: 'loket-1' as OutletId, cooperative: A, open: true };
+const outlet = { id: 'loket-1' as OutletId, cooperative: A, class: 'counter', open: true };
 
 /** The pilot's: 1.500 from the member's cooperative, two parts to the counter's and one to Simpul. */
 const tariff = (kind: 'deposit' | 'withdrawal'): Tariff => ({
@@ -29,6 +30,8 @@ const tariff = (kind: 'deposit' | 'withdrawal'): Tariff => ({
   from: '2020-01-01',
 });
 
+const SITI = { cooperative: I, kind: 'member', owner: 'siti' } as const;
+
 const staff = (member: string, changes: Partial<Staff> = {}): Staff => ({
   member: member as MemberId,
   cooperative: A,
@@ -45,7 +48,11 @@ const facts = (changes: Partial<CashFacts> = {}): CashFacts => ({
   teller: staff('ani'),
   approver: null,
   tariffs: [tariff('deposit'), tariff('withdrawal')],
+  limits: registered,
   netDebitCap: (cooperative) => (cooperative === A ? 1n : 2n),
+  licenceOf: () => DEMO_LICENCE,
+  holderOf: () => PLAIN_HOLDER,
+  capAlert: (cooperative) => (cooperative === A ? 10n : 20n),
   ...changes,
 });
 
@@ -65,14 +72,21 @@ test('a withdrawal at another cooperative costs the member’s cooperative 1.500
     guards: [
       { kind: 'card-active', card: CARD },
       { kind: 'float', outlet: outlet.id, delta: -200_000n },
-      { kind: 'cap', cooperative: I, max: 2n },
+      { kind: 'spend', account: SITI, amount: 200_000n, day: registered.perDay, month: registered.perMonth },
+      { kind: 'cap', cooperative: I, max: 2n, alert: 20n },
     ],
   });
 });
 
-test('a deposit raises the float, and counts in the cap of the counter’s cooperative, which then owes', () => {
+test('a deposit raises float and income, must fit in the account, and counts in the cap of the counter’s owner', () => {
   expect(judgeCash(facts({ kind: 'deposit' }))).toMatchObject({
-    guards: [{}, { delta: 200_000n }, { kind: 'cap', cooperative: A, max: 1n }],
+    guards: [
+      {},
+      { delta: 200_000n },
+      { kind: 'income', account: SITI, amount: 200_000n, month: registered.perMonthIn },
+      { kind: 'room', account: SITI, amount: 200_000n, max: registered.maxBalance },
+      { kind: 'cap', cooperative: A, max: 1n, alert: 10n },
+    ],
   });
 });
 
@@ -132,11 +146,13 @@ test('cash of any amount and fee balances in all, by cooperative and by pair, an
         kind,
         issuer: home,
         acquirer: here,
+        class: 'counter',
         amount,
         date: '2026-11-24',
       });
+      const { fee, shares: parts } = priced;
       const figures = { issuer: home, member: 'siti' as MemberId, acquirer: here, outlet: outlet.id, amount };
-      const { legs } = entryOf({ kind, figures: { ...figures, ...priced } });
+      const { legs } = entryOf({ kind, figures: { ...figures, fee, shares: parts } });
       expect(imbalance(legs)).toBeNull();
       const moved = (account: string) =>
         legs.reduce((sum, leg) => (leg.account.kind === account ? sum + leg.amount : sum), 0n);

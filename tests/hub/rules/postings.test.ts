@@ -4,8 +4,8 @@ import { expect, test } from 'vitest';
 import { accountName } from '../../../hub/rules/accounts.ts';
 import type { CardMoneyKind, CashKind, Leg, PurchaseFigures } from '../../../hub/rules/entries.ts';
 import { entryOf, imbalance } from '../../../hub/rules/postings.ts';
-import { type FeeRole, quote, type Tariff } from '../../../hub/rules/tariffs.ts';
 import { type CardUid, type CooperativeId, type MemberId, type OutletId, PLATFORM } from '../../../protocol/ids.ts';
+import { type FeeRole, quote, type Tariff } from '../../../protocol/tariffs.ts';
 
 const A = 'pasar' as CooperativeId;
 const I = 'angkot' as CooperativeId;
@@ -272,7 +272,14 @@ test('any purchase under any tariff balances in all, by cooperative and by pair;
         shares,
         from: '2026-01-01',
       };
-      const priced = quote([tariff], { kind: 'purchase', issuer: i, acquirer: a, amount, date: '2026-01-01' });
+      const priced = quote([tariff], {
+        kind: 'purchase',
+        issuer: i,
+        acquirer: a,
+        class: 'retail',
+        amount,
+        date: '2026-01-01',
+      });
       expect(priced.shares.reduce((sum, share) => sum + share.amount, 0n)).toBe(priced.fee);
       expect(priced.shares.every((share) => share.amount > 0n)).toBe(true);
       expect(priced.fee >= 0n && priced.fee <= amount).toBe(true);

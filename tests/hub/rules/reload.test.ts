@@ -1,12 +1,14 @@
 /** When money may leave for a purse, and what a later tap says of money that is on its way. */
 import { expect, test } from 'vitest';
+import { DEMO_LICENCE, NO_LICENCE } from '../../../hub/rules/licence.ts';
 import { healing, judgeReload, type LaterTap, type OnItsWay, type ReloadFacts } from '../../../hub/rules/reload.ts';
 import type { CardUid, CooperativeId, MemberId } from '../../../protocol/ids.ts';
-import { noPinLimits, PURSE_CEILING } from '../../../protocol/limits.ts';
+import { PURSE_CEILING, registered } from '../../../protocol/limits.ts';
 
 const uid = '04a1b2c3d4e5f6' as CardUid;
 const issuer = 'angkot' as CooperativeId;
 const member = 'siti' as MemberId;
+const account = { cooperative: issuer, kind: 'member', owner: member };
 const sound: ReloadFacts = {
   amount: 50_000n,
   card: { uid, issuer, member, active: true, tmacKeyVersion: 1 },
@@ -15,10 +17,11 @@ const sound: ReloadFacts = {
   readerKnown: true,
   tmc: 4,
   beaconAgeSeconds: 12,
-  limits: noPinLimits,
+  licenceOf: () => DEMO_LICENCE,
+  limits: registered,
 };
 
-test('a sound start is released if card, counter, transit, purse and day allow it inside the post', () => {
+test('a sound start is released if card, counter, transit, purse and limits allow it inside the post', () => {
   const verdict = judgeReload(sound);
   expect(verdict).toEqual({
     approve: { kind: 'reload-release', figures: { issuer, member, card: uid, amount: 50_000n } },
@@ -32,7 +35,9 @@ test('a sound start is released if card, counter, transit, purse and day allow i
         amount: 50_000n,
         max: PURSE_CEILING,
       },
-      { kind: 'day', card: uid, amount: 50_000n, max: noPinLimits.perDay },
+      { kind: 'day', card: uid, amount: 50_000n, max: registered.noPinPerDay },
+      { kind: 'no-pin', card: uid, amount: 50_000n, max: registered.noPinSum },
+      { kind: 'spend', account, amount: 50_000n, day: registered.perDay, month: registered.perMonth },
     ],
   });
 });
@@ -45,6 +50,9 @@ const refused: readonly (readonly [string, Partial<ReloadFacts>, string])[] = [
   ['a beacon from the future', { beaconAgeSeconds: -0.1 }, 'expired: expired'],
   ['a blocked card', { card: sound.card && { ...sound.card, active: false } }, 'declined: card-blocked'],
   ['a closed outlet', { outletOpen: false }, 'declined: outlet-closed'],
+  ['an issuer without licence for purses', { licenceOf: () => NO_LICENCE }, 'declined: not-licensed'],
+  ['more than the member allows at once', { limits: { ...registered, perTap: 49_999n } }, 'declined: pay-limit'],
+  ['more than goes without PIN', { limits: { ...registered, pinAbove: 49_999n } }, 'declined: pin-needed'],
   ['more than any card may hold', { amount: PURSE_CEILING + 1n }, 'declined: purse-full'],
 ];
 

@@ -164,7 +164,7 @@ test('what was earned is read back from the legs, also where a payee lives at an
   expect([...sums].filter(([, sum]) => sum !== 0n)).toEqual([]);
 });
 
-test('refunds, voids and disputes of one payment in any order never exceed it, and all of it back is its mirror', () => {
+test('refunds, voids and disputes of one payment never exceed it in any order, and all of it is its mirror', () => {
   const word = fc.constantFrom('refund', 'void', 'dispute', 'dispute-won', 'dispute-lost', 'dispute-lapsed');
   const steps = fc.array(fc.tuple(word, fc.integer({ min: 1, max: 50_000 }), fc.nat({ max: 100 })), { maxLength: 12 });
   const check = fc.property(steps, (rows) => {

@@ -137,7 +137,7 @@ describe('a tap', () => {
     });
     expect(till.on({ type: 'card-key', uid: UID, state: 'held' })).toContainEqual({
       type: 'pay',
-      sale: { seq: 1, amount: 25_000n, mode: 'account' },
+      sale: { seq: 1, amount: 25_000n, price: 25_000n, mode: 'account', prices: null },
       card: { presence: 1, uid: UID },
       slot: 6_000,
       beacon: 'deadbeef',

@@ -104,7 +104,13 @@ export async function makeFleet(directory: string, size: { cards: number; kiosks
   const cooperatives = pilot.cooperatives.map((one) => ({ ...one, netDebitCap: CAP }));
   const town = join(directory, 'town.json');
   writeFileSync(town, JSON.stringify({ ...pilot, cooperatives, members: [], cards: [] }));
-  const made = await initHub(realEdges(makeLog('error')), { directory, town, port: 0, vaultCost: VAULT_COST });
+  const made = await initHub(realEdges(makeLog('error')), {
+    directory,
+    mode: 'demo',
+    town,
+    port: 0,
+    vaultCost: VAULT_COST,
+  });
   if (!made.ok) throw new Error(made.error);
   const ids = cooperatives.map(({ id }) => id as CooperativeId);
   const settling = startChild(

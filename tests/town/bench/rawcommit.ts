@@ -1,12 +1,10 @@
 /** Raw group commit, a process of its own: the rows of a finished run again, by prepared statements alone. */
 import { statSync } from 'node:fs';
 import { hubPaths } from '../../../hub/config.ts';
-import { type AccountKind, accountKinds } from '../../../hub/rules/accounts.ts';
 import { HUB_ORIGIN } from '../../../hub/store/ledger.ts';
-import { accountSql } from '../../../hub/store/sqlite/books.ts';
-import { cardSql } from '../../../hub/store/sqlite/cards.ts';
 import { openDatabase } from '../../../hub/store/sqlite/database.ts';
-import { type Decision, decisionSql, entryValues, keyNumber, legWriter } from '../../../hub/store/sqlite/decisions.ts';
+import { keyNumber } from '../../../hub/store/sqlite/decisions.ts';
+import { type EntryRow, openGather, openRawCommit, type RawBatch } from './rawbatch.ts';
 
 export interface RawOrder {
   /** Data directory of a hub that was closed after a run: its rows are taken. */
@@ -30,118 +28,29 @@ export interface RawReport {
 /** The log is moved into the file as the engine does it. */
 const WAL_BYTES = 32 * 2 ** 20;
 
-type Values = readonly unknown[];
-
-/** Everything one commit binds, made before the clock runs. */
-interface Batch {
-  readonly entries: readonly Values[];
-  readonly legs: readonly (number | bigint)[];
-  readonly cards: readonly Values[];
-  readonly newAccounts: readonly Values[];
-  readonly accounts: readonly Values[];
-}
-
-interface LegRow {
-  readonly id: number;
-  readonly entry: number;
-  readonly account: number;
-  readonly amount: number;
-  readonly previous: number;
-  readonly balance: number;
-}
-
-interface AccountRow {
-  readonly id: number;
-  readonly cooperative: string;
-  readonly kind: AccountKind;
-  readonly owner: string;
-}
-
-type EntryRow = Omit<Decision, 'keyVersion'> & { readonly key_version: number | null };
-
-interface CardRow {
-  readonly id: number;
-  readonly status: string;
-  readonly key_version: number;
-  readonly tmc: number;
-  readonly recent: string;
-  readonly day: string;
-  readonly day_sum: number;
-}
-
 /** Reads a finished run's decisions in their order and gathers them into commits. */
-function gather(path: string, size: number, most: number): Batch[] {
+function gather(path: string, size: number, most: number): RawBatch[] {
   const db = openDatabase(path, 'schema.sql');
   const first = keyNumber({ origin: HUB_ORIGIN, seq: 0 });
   const entries = db.prepare('SELECT * FROM entry WHERE key < ? ORDER BY id LIMIT ?').all(first, most) as EntryRow[];
-  const legsOf = db.prepare('SELECT * FROM leg WHERE id >= ? AND id < ? ORDER BY id');
-  const account = db.prepare('SELECT id, cooperative, kind, owner FROM account WHERE id = ?');
-  const card = db.prepare('SELECT * FROM card WHERE uid = ?');
   const known = new Set<number>(
     db.prepare("SELECT id FROM account WHERE kind IN ('member', 'bank')").pluck().all() as number[],
   );
-  const batches: Batch[] = [];
-  for (let at = 0; at < entries.length; at += size) {
-    const slice = entries.slice(at, at + size);
-    const legs = slice.flatMap(({ leg, legs: count }) => legsOf.all(leg, leg + count) as LegRow[]);
-    // One net update an account and commit, as the hub does it: the last leg's balance and id.
-    const last = new Map(legs.map((leg) => [leg.account, leg]));
-    const fresh = [...last.values()].filter((leg) => !known.has(leg.account));
-    const old = [...last.values()].filter((leg) => known.has(leg.account));
-    for (const leg of fresh) known.add(leg.account);
-    batches.push({
-      entries: slice.map(({ key_version: keyVersion, ...row }) => entryValues({ ...row, keyVersion })),
-      legs: legs.flatMap(({ id, entry, account: of, amount, previous, balance }) => [
-        id,
-        entry,
-        of,
-        BigInt(amount),
-        previous,
-        BigInt(balance),
-      ]),
-      cards: slice
-        .filter(({ card: uid }) => uid !== null)
-        .map(({ card: uid }) => card.get(uid) as CardRow)
-        .map(({ status, key_version, tmc, recent, day, day_sum, id }) => [
-          status,
-          key_version,
-          tmc,
-          recent,
-          day,
-          BigInt(day_sum),
-          id,
-        ]),
-      newAccounts: fresh.map(({ account: id, balance, id: head }) => {
-        const { cooperative, kind, owner } = account.get(id) as AccountRow;
-        return [id, cooperative, kind, owner, accountKinds[kind].bound, BigInt(balance), head];
-      }),
-      accounts: old.map(({ account: id, balance, id: head }) => [BigInt(balance), head, id]),
-    });
-  }
+  const batchOf = openGather(db, known);
+  const batches: RawBatch[] = [];
+  for (let at = 0; at < entries.length; at += size) batches.push(batchOf(entries.slice(at, at + size)));
   db.close();
   return batches;
 }
 
-function commitAll(path: string, batches: readonly Batch[]): number[] {
+function commitAll(path: string, batches: readonly RawBatch[]): number[] {
   const db = openDatabase(path, 'schema.sql');
-  const begin = db.prepare('BEGIN IMMEDIATE');
-  const commit = db.prepare('COMMIT');
-  const entry = db.prepare(decisionSql.entry);
-  const writeLegs = legWriter(db);
-  const card = db.prepare(cardSql.update);
-  const insert = db.prepare(accountSql.insert);
-  const update = db.prepare(accountSql.update);
+  const commit = openRawCommit(db);
   const times: number[] = [];
   let walMax = WAL_BYTES;
   for (const batch of batches) {
     const from = performance.now();
-    begin.run();
-    for (const values of batch.entries) entry.run(values);
-    writeLegs(batch.legs);
-    for (const values of batch.newAccounts) insert.run(values);
-    for (const values of batch.accounts) update.run(values);
-    for (const values of batch.cards) card.run(values);
-    commit.run();
+    commit(batch);
     times.push(performance.now() - from);
     if (statSync(`${path}-wal`).size < walMax) continue;
     db.pragma('wal_checkpoint(TRUNCATE)');

@@ -161,7 +161,7 @@ export async function openTill(directory: string): Promise<Till> {
       const uid = hex(bytes);
       const box = await seal(sealing.publicKey, cardKeyContext(uid, 1), KEYS.debit);
       const sealed = Buffer.from(box).toString('base64');
-      const accepted = await cardKeys.accept({ uid, keyVersion: 1, tmacKeyVersion: 1, sealed });
+      const accepted = await cardKeys.accept({ uid, keyVersion: 1, tmacKeyVersion: 1, issuer: 'pasar', sealed });
       if (accepted !== 'held') throw new Error(`the key of a card was not held: ${accepted}`);
       return anyCard({ uid: bytes, purse: PURSE, random: randomBytes });
     },
@@ -190,7 +190,7 @@ export async function tapCard(
       reader: { transmit: (_presence, apdu) => transmit(apdu) },
       cardKeys: till.cardKeys,
       relay: { talk: () => Promise.reject(new Error('only tags are relayed')) },
-      journal: (no, intent) => till.outbox.journal(no, intent),
+      journal: (...what) => till.outbox.journal(...what),
       randomBytes,
     };
     const uid = hex(card.memory.uid);
@@ -203,7 +203,7 @@ export async function tapCard(
 type Seq = ReturnType<Outbox['mint']>;
 
 async function sellFromAccount(deps: TapDeps, uid: string, seq: Seq): Promise<Proven | string> {
-  const sale = { seq, amount: AMOUNT, mode: 'account' } as const;
+  const sale = { seq, amount: AMOUNT, price: AMOUNT, mode: 'account', prices: null } as const;
   const paid = await pay(deps, { type: 'pay', sale, card: { presence: 0, uid }, slot: SLOT, beacon: BEACON });
   return paid.kind === 'committed' ? { intent: paid.intent, ...paid.certificate, debit: 0n } : paid.kind;
 }
@@ -229,7 +229,7 @@ async function sellFromPurse(deps: TapDeps, uid: string, seq: Seq): Promise<Prov
       tmri: hex(marks.tmri),
       encTmri: hex(seen.encTmri),
     };
-    deps.journal(seq, intent);
+    deps.journal(seq, intent, AMOUNT);
   };
   const order = { key1: key.key1, rndA: deps.randomBytes(16), ...marks, amount: AMOUNT, journal };
   const done = await play(purchaseFromPurse(order), (apdu) => deps.reader.transmit(0, apdu));

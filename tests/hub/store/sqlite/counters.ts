@@ -24,6 +24,8 @@ export interface CashChanges {
   readonly hash?: string;
   /** Net debit cap of whoever comes to owe. */
   readonly cap?: bigint;
+  /** Judged after the others. */
+  readonly guards?: readonly Guard[];
 }
 
 function cash(kind: CashKind, seq: number, changes: CashChanges) {
@@ -38,6 +40,7 @@ function cash(kind: CashKind, seq: number, changes: CashChanges) {
     { kind: 'card-active', card: CARD },
     { kind: 'float', outlet: OUTLET, delta },
     { kind: 'cap', cooperative: owing, max: changes.cap ?? 10n ** 12n },
+    ...(changes.guards ?? []),
   ];
   return {
     key: cashKey(seq),

@@ -50,8 +50,15 @@ const day = (): Work[] => {
     { kind: 'card-active', card: CARD },
     { kind: 'pause', card: CARD, kiosk: 8, seconds: 60 },
     { kind: 'day', card: CARD, amount: 1_000n, max: 1_500n },
-    { kind: 'cap', cooperative: I, max: 10n ** 12n },
+    { kind: 'no-pin', card: CARD, amount: 1_000n, max: 1_500n },
+    { kind: 'spend', account: member(), amount: 1_000n, day: 200_000n, month: 300_000n },
+    { kind: 'cap', cooperative: I, max: 10n ** 12n, alert: 10n ** 12n },
   ] as const;
+  const pin = [
+    { kind: 'pin', card: CARD },
+    { kind: 'cap', cooperative: I, max: 10n ** 12n, alert: 1_500n },
+  ] as const;
+  const income = [{ kind: 'income', account: member(), amount: 40_000n, month: 50_000n }] as const;
   return [
     putCard(),
     opening(200_000n),
@@ -77,11 +84,13 @@ const day = (): Work[] => {
     reload('reload-void', { seq: 6, amount: 800n }),
     post(sale({ seq: 1, kiosk: 8, amount: 1_000n, guards, tmc: 10 })),
     post(sale({ seq: 2, kiosk: 8, amount: 1_000n, guards, tmc: 11 })),
+    post(sale({ seq: 3, kiosk: 8, amount: 1_000n, guards: pin, tmc: 12 })),
     post({ ...sale({ seq: 5, refuse: { refuse: 'expired', outcome: 'expired' } }), evidence: null }),
     post({ ...sale({ seq: 6 }), key: { origin: -1, seq: 1 } }),
     ownOpening(600_000n),
     funding(600_000n, 300_000n),
-    deposit(1, { amount: 40_000n }),
+    deposit(1, { amount: 40_000n, guards: income }),
+    deposit(6, { amount: 40_000n, guards: income }),
     hold(2, { amount: 30_000n }),
     hold(2, { amount: 30_000n }),
     settle(2, 'post'),

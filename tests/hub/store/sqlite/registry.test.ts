@@ -3,16 +3,17 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import Database from 'better-sqlite3';
 import { expect, onTestFinished, test } from 'vitest';
-import type { Tariff } from '../../../../hub/rules/tariffs.ts';
 import type { Card, Cooperative, Kiosk, Member, Outlet, Registry } from '../../../../hub/store/registry.ts';
 import { openRegistry } from '../../../../hub/store/sqlite/registry.ts';
 import type { CardUid, CooperativeId, KioskName, KioskNo, MemberId, OutletId } from '../../../../protocol/ids.ts';
+import type { Tariff } from '../../../../protocol/tariffs.ts';
 import { ledgerPath } from './ledgerfile.ts';
 
 const cooperative: Cooperative = {
   id: 'pasar' as CooperativeId,
   name: 'Koperasi Pasar',
   netDebitCap: 9_007_199_254_740_993n,
+  capAlert: 9_000,
 };
 const member: Member = { id: 'siti' as MemberId, cooperative: cooperative.id, name: 'Siti' };
 const card: Card = {
@@ -25,7 +26,13 @@ const card: Card = {
   status: 'active',
   made: null,
 };
-const outlet: Outlet = { id: 'lapak-12' as OutletId, cooperative: cooperative.id, name: 'Lapak 12', open: true };
+const outlet: Outlet = {
+  id: 'lapak-12' as OutletId,
+  cooperative: cooperative.id,
+  name: 'Lapak 12',
+  class: 'micro',
+  open: true,
+};
 const tariff: Tariff = {
   version: 3,
   kind: 'purchase',
@@ -34,7 +41,7 @@ const tariff: Tariff = {
   fixed: 0n,
   basisPoints: 70,
   min: 0n,
-  max: 9_007_199_254_740_993n,
+  max: 9_007_199_254_740_991n,
   shares: [{ to: 'issuer', weight: 1 }],
   from: '2026-01-01',
 };
@@ -124,6 +131,28 @@ test('an enrolment can be neither changed nor deleted by hand', () => {
   const db = new Database(path);
   onTestFinished(() => void db.close());
   for (const statement of ['DELETE FROM kiosk', "UPDATE kiosk SET serial = 'b'", 'UPDATE kiosk SET no = 9']) {
+    expect(() => db.exec(statement)).toThrow(/never/);
+  }
+});
+
+test('a version of a tariff never changes its terms and is never taken back; two officers add the next ones', () => {
+  const path = ledgerPath();
+  const registry = newRegistry(path);
+  const { version: _, ...terms } = tariff;
+  const named = { ...terms, direction: 'member', class: 'micro', until: '2026-12-31' } as const;
+  const officers = ['Ani', 'Budi'];
+  expect(registry.addTariffs([named, terms], officers, 7)).toEqual([
+    { ...named, version: 4 },
+    { ...terms, version: 5 },
+  ]);
+  expect(() => registry.addTariffs([terms, { ...terms, from: 'soon' }], officers, 8)).toThrow(RangeError);
+  for (const seen of [registry, newRegistry(path, false)]) {
+    expect(seen.tariffs()).toEqual([tariff, { ...named, version: 4 }, { ...terms, version: 5 }]);
+    expect([seen.tariffAdded(3), seen.tariffAdded(4)]).toEqual([null, { officers, at: 7 }]);
+  }
+  const db = new Database(path);
+  onTestFinished(() => void db.close());
+  for (const statement of ['DELETE FROM tariff', 'UPDATE tariff SET fixed = 1', 'UPDATE tariff SET version = 9']) {
     expect(() => db.exec(statement)).toThrow(/never/);
   }
 });

@@ -1,7 +1,7 @@
 /** Business dates change at midnight in Jakarta, in every year. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { businessDate } from '../../../hub/rules/dates.ts';
+import { businessDate } from '../../protocol/dates.ts';
 
 test('a sale one millisecond before midnight in Jakarta belongs to the old day, at midnight to the new one', () => {
   const midnight = Date.parse('2026-11-24T00:00:00+07:00');
