@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Static, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
+import { BillerSettings } from './billers/settings.ts';
 
 const Port = Type.Integer({ minimum: 0, maximum: 65_535 });
 
@@ -27,6 +28,8 @@ export const HubConfig = Type.Object(
     metricsPort: Type.Optional(Port),
     /** Port of a listener WITHOUT TLS for measurements, loopback only; a hub that holds real money must not set it. */
     benchTcpPort: Type.Optional(Port),
+    /** Who is asked for bills; without any, none are sold. */
+    billers: Type.Optional(Type.Array(BillerSettings, { maxItems: 16 })),
     /** Days in which a disputed payment must be decided; 14 where it is left out. */
     disputeDays: Type.Optional(Type.Integer({ minimum: 1, maximum: 365 })),
     log: Type.Enum(['debug', 'info', 'warn', 'error', 'silent']),

@@ -1,4 +1,4 @@
-/** `simpul-hub disputes list | open | won | lost`: payments that members dispute, and what their cooperative decides. */
+/** `simpul-hub disputes list | open | won | lost`: payments in dispute, and what a cooperative decides. */
 import Database from 'better-sqlite3';
 import { type Command, InvalidArgumentError } from 'commander';
 import { businessDate } from '../protocol/dates.ts';

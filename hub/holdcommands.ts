@@ -9,6 +9,7 @@ import type { Receipt } from '../protocol/receipt.ts';
 import { hubPaths, readConfig } from './config.ts';
 import { officersFault } from './officers.ts';
 import { quoted } from './printable.ts';
+import type { HoldInstruction } from './rules/entries.ts';
 import { CASH_ORIGIN, type DecisionKey, type HoldAnswer, type Ledger, type Standing } from './store/ledger.ts';
 import { holdAlone } from './store/sqlite/alone.ts';
 import { readHolds, slipOf } from './store/sqlite/holds.ts';
@@ -50,13 +51,19 @@ export function amount(text: string): bigint {
   return BigInt(text);
 }
 
-/** A withdrawal as lists name it: `kiosk/seq`. */
-function withdrawal(text: string): DecisionKey {
+/** The pair that lists name a hold by: `kiosk/seq`. */
+export function pairIn(text: string): { readonly no: number; readonly seq: number } {
   const [, kiosk, seq] = /^(\d{1,8})\/(\d{1,8})$/.exec(text) ?? [];
   const [no, count] = [Number(kiosk), Number(seq)];
   const fits = (value: number) => value >= 1 && value < 2 ** 24;
   if (!fits(no) || !fits(count)) throw new InvalidArgumentError('name it as holds list does: KIOSK/SEQ');
-  return { origin: CASH_ORIGIN + no, seq: count };
+  return { no, seq: count };
+}
+
+/** A withdrawal as lists name it. */
+function withdrawal(text: string): DecisionKey {
+  const { no, seq } = pairIn(text);
+  return { origin: CASH_ORIGIN + no, seq };
 }
 
 /** The paths of a data directory that holds a hub, or null after saying what is missing. */
@@ -88,9 +95,12 @@ export async function withLedger(
 
 const minutes = (ms: number) => `${Math.floor(ms / 60_000)} min`;
 
-function spell({ state, kiosk, seq, amount, at, outlet, acquirer, card, issuer }: HoldSlip, now: number): string {
-  const where = `${outlet} of ${acquirer}, card ${card} of ${issuer}`;
-  return `${kiosk}/${seq}  ${state}  ${spellRupiah(BigInt(amount))}  since ${minutes(now - at)}  ${where}`;
+type Listed = HoldSlip & { readonly kind: HoldInstruction['kind'] };
+
+function spell({ kind, state, kiosk, seq, amount, at, outlet, acquirer, card, issuer }: Listed, now: number): string {
+  const where = `${outlet} of ${acquirer}, ${card === null ? 'in cash' : `card ${card} of ${issuer}`}`;
+  const name = `${kind === 'bill' ? 'bill ' : ''}${kiosk}/${seq}`;
+  return `${name}  ${state}  ${spellRupiah(BigInt(amount))}  since ${minutes(now - at)}  ${where}`;
 }
 
 function list(deps: HoldCommandDeps, { data, json }: Flags): void {
@@ -99,9 +109,9 @@ function list(deps: HoldCommandDeps, { data, json }: Flags): void {
   const db = new Database(paths.ledger, { readonly: true, fileMustExist: true });
   try {
     const now = deps.now();
-    const slips = readHolds(db).map(slipOf);
+    const slips = readHolds(db).map((hold): Listed => ({ kind: hold.instruction.kind, ...slipOf(hold) }));
     for (const slip of slips) deps.say(json ? JSON.stringify({ ...slip, ageMs: now - slip.at }) : spell(slip, now));
-    if (slips.length === 0 && !json) deps.say('No withdrawal waits');
+    if (slips.length === 0 && !json) deps.say('No withdrawal or bill waits');
   } finally {
     db.close();
   }
@@ -208,7 +218,7 @@ export function addHoldCommands(root: Command, deps: HoldCommandDeps): void {
   const holds = root.command('holds').description('withdrawals that wait at counters, and the cash in drawers');
   holds
     .command('list')
-    .description('every withdrawal that is held or released, the oldest first')
+    .description('every withdrawal and bill that is held or released, the oldest first')
     .option('--json', 'one JSON object a line')
     .option(...data)
     .action((flags: Flags) => list(deps, flags));

@@ -48,7 +48,7 @@ const FIGURES: readonly (readonly [keyof Figures, string, string])[] = [
 const HISTORY_MAX = 1000;
 const BASIS_POINTS = 10_000;
 
-function basisPoints(text: string): number {
+export function basisPoints(text: string): number {
   const value = Number(text);
   if (!/^\d{1,5}$/.test(text) || value > BASIS_POINTS) {
     throw new InvalidArgumentError('basis points are a whole number from 0 to 10000: 8000 is 80%');
@@ -60,7 +60,11 @@ function basisPoints(text: string): number {
 const own = (text: string): bigint | 'none' => (text === 'none' ? text : amount(text));
 
 /** Runs on the registry of a directory that holds a hub, also while it serves. */
-function withRegistry({ fail }: LimitCommandDeps, { data: directory }: Flags, run: (registry: Registry) => void): void {
+export function withRegistry(
+  { fail }: LimitCommandDeps,
+  { data: directory }: Flags,
+  run: (registry: Registry) => void,
+): void {
   const paths = hubPaths(directory);
   const read = readConfig(paths);
   const missing = existsSync(paths.registry)
@@ -91,7 +95,7 @@ function spellOwn({ profile, perTap, perDay }: MemberLimits): string {
 }
 
 /** One JSON object, amounts as whole numbers. */
-const json = (value: object): string =>
+export const json = (value: object): string =>
   JSON.stringify(value, (_name, part: unknown) => (typeof part === 'bigint' ? toWire(part) : part));
 
 /** Says what binds whom. */

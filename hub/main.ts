@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { KIOSK_ROLES, type KioskRole } from '../protocol/enrolment.ts';
 import { askMode } from './askmode.ts';
+import { addBillCommands } from './billcommands.ts';
 import { addBookCommands } from './bookcommands.ts';
 import { addCardCommands } from './cardcommands.ts';
 import { collectAlone } from './collector.ts';
@@ -12,6 +13,7 @@ import { examine, freeBytes, spellFindings } from './doctor.ts';
 import { makeLog, realEdges } from './edges.ts';
 import { writeAtomic } from './files.ts';
 import { addHoldCommands } from './holdcommands.ts';
+import { addIncentiveCommands } from './incentivecommands.ts';
 import { initHub, writeHubCard } from './init.ts';
 import { addIssueCommands } from './issuecommands.ts';
 import { afterRotation, handOver, initKeys, masterPassphrase, rotateKeys, spellGrown, spellKeys } from './keys.ts';
@@ -342,7 +344,7 @@ function program(): Command {
     .argument('<request>', 'request file made by simpul-kiosk')
     .requiredOption('--outlet <id>', 'outlet where the kiosk stands')
     .addOption(
-      new Option('--role <role>', "what it is for: to sell, to make members' cards, or cash").choices(KIOSK_ROLES),
+      new Option('--role <role>', "what it is for: to sell, make members' cards, cash, or bills").choices(KIOSK_ROLES),
     )
     .option('--offline', 'it may hold the debit masters and read cards without the hub: only where a signal is missing')
     .option('--out <file>', 'write the grant there instead of to standard output')
@@ -357,13 +359,15 @@ function program(): Command {
     .option('--json', 'findings as JSON')
     .action(doctor);
   addIssueCommands(root, { say, fail });
+  addBillCommands(root, { say, fail, now: Date.now });
   addHoldCommands(root, { say, fail, now: Date.now });
-  addDisputeCommands(root, { say, fail, now: Date.now });
-  addBookCommands(root, { say, fail, now: Date.now });
   addTariffCommands(root, { say, fail, now: Date.now });
   addLicenceCommands(root, { say, fail, now: Date.now });
   addReportCommands(root, { say, fail, now: Date.now });
   addLimitCommands(root, { say, fail, now: Date.now });
+  addDisputeCommands(root, { say, fail, now: Date.now });
+  addBookCommands(root, { say, fail, now: Date.now });
+  addIncentiveCommands(root, { say, fail, now: Date.now });
   return root;
 }
 

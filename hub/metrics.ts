@@ -13,6 +13,9 @@ export interface HubMetrics {
   /** Connections refused, by reason. */
   readonly refusedConnections: Counter<'why'>;
   readonly kiosksOnline: Gauge;
+  /** Open holds, and the age of the oldest in seconds, by what they wait for: `held` or `released`. */
+  readonly holds: Gauge<'state'>;
+  readonly oldestHold: Gauge<'state'>;
 }
 
 /** Makes one hub's counters; each hub has its own, so that several can run in one process. */
@@ -36,6 +39,18 @@ export function makeMetrics(): HubMetrics {
       registers,
     }),
     kiosksOnline: new Gauge({ name: 'simpul_kiosks_online', help: 'Kiosks connected', registers }),
+    holds: new Gauge({
+      name: 'simpul_holds',
+      help: 'Withdrawals and bills that wait',
+      labelNames: ['state'],
+      registers,
+    }),
+    oldestHold: new Gauge({
+      name: 'simpul_oldest_hold_seconds',
+      help: 'Age of the oldest withdrawal or bill that waits',
+      labelNames: ['state'],
+      registers,
+    }),
   };
 }
 

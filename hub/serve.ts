@@ -4,14 +4,19 @@ import type { AddressInfo } from 'node:net';
 import type { KioskNo } from '../protocol/ids.ts';
 import { makeAlarms } from './alarms.ts';
 import { startBeacon } from './beacon.ts';
+import { type Billers, openBillers } from './billers/settings.ts';
 import { type HubConfig, hubPaths } from './config.ts';
 import type { Edges } from './edges.ts';
+import { startHoldWatch } from './holdwatch.ts';
 import { type HubMetrics, makeMetrics, serveMetrics } from './metrics.ts';
 import { type Broker, openBroker } from './mqtt/broker.ts';
 import { makeRouter, type Operations } from './mqtt/router.ts';
+import { makeBill } from './operations/bill.ts';
+import { makeBillSettling } from './operations/billsettling.ts';
 import { makeCardKey } from './operations/cardkey.ts';
 import { makeCash } from './operations/cash.ts';
 import { makeHello } from './operations/hello.ts';
+import { makePayout } from './operations/payout.ts';
 import { makePurchase } from './operations/purchase.ts';
 import { makeRefund } from './operations/refund.ts';
 import { makeRelay } from './operations/relay.ts';
@@ -20,6 +25,7 @@ import { makeResolve } from './operations/resolve.ts';
 import { makeService } from './operations/service.ts';
 import { makeTagSale } from './operations/tagsale.ts';
 import { makeTariffs } from './operations/tariffs.ts';
+import { makeTransfer } from './operations/transfer.ts';
 import { openTransit } from './operations/transit.ts';
 import type { Ledger } from './store/ledger.ts';
 import type { Registry } from './store/registry.ts';
@@ -97,7 +103,11 @@ export async function startHub(deps: HubDeps, { directory, config, secret }: Hub
       certificate: readFileSync(paths.certificate, 'utf8'),
       ca: readFileSync(paths.ca, 'utf8'),
     };
-    return { ok: true, hub: await wire(deps, { config, tls, registry, ledger, vault: opened.vault, closing }) };
+    const billers = openBillers(deps, directory, config.billers);
+    return {
+      ok: true,
+      hub: await wire(deps, { config, tls, registry, ledger, vault: opened.vault, billers, closing }),
+    };
   } catch (error) {
     for (const close of closing) await close();
     return { ok: false, error: startError(error as NodeJS.ErrnoException, config) };
@@ -117,11 +127,13 @@ interface Parts {
   readonly registry: Registry;
   readonly ledger: Ledger;
   readonly vault: Vault;
+  readonly billers: Billers;
   /** What must be closed, last opened first. */
   readonly closing: (() => unknown)[];
 }
 
-async function wire(deps: HubDeps, { config, tls, registry, ledger, vault, closing }: Parts): Promise<Hub> {
+async function wire(deps: HubDeps, parts: Parts): Promise<Hub> {
+  const { config, tls, registry, ledger, vault, billers, closing } = parts;
   const { log, now } = deps;
   const metrics = makeMetrics();
   const alarms = makeAlarms({ now, write: (alarm) => ledger.alarm(alarm), metrics, log });
@@ -130,14 +142,19 @@ async function wire(deps: HubDeps, { config, tls, registry, ledger, vault, closi
   renew();
   const transit = await openTransit(ledger);
   const shared = { vault, registry, ledger, transit, alarms, now };
+  const settling = makeBillSettling({ ...deps, ledger, billers });
+  closing.unshift(() => settling.stop());
   const operations: Operations = {
     purchase: makePurchase(shared),
     resolve: makeResolve(shared),
     cardkey: makeCardKey(shared),
     hello: makeHello(shared),
     cash: makeCash(shared),
-    refund: makeRefund(shared),
+    bill: makeBill({ ...shared, billers, settling, later: deps.later }),
     tariffs: makeTariffs(shared),
+    payout: makePayout(shared),
+    transfer: makeTransfer(shared),
+    refund: makeRefund(shared),
     relay: makeRelay({
       service: makeService({ ...shared, random, tagAddress: tagAddress(config.names) }),
       reload: makeReload({ ...shared, random }),
@@ -158,6 +175,8 @@ async function wire(deps: HubDeps, { config, tls, registry, ledger, vault, closi
   closing.unshift(() => Promise.race([goodbye(), new Promise<void>((resolve) => deps.later(resolve, GOODBYE_MS))]));
   closing.unshift(watchRegistry(deps, { registry, ledger, broker, renew }));
   closing.unshift(startSweeper(deps, ledger));
+  closing.unshift(startHoldWatch({ ...deps, ledger, metrics, alarm: alarms.raise }));
+  await settling.resume();
   const page = config.metricsPort === undefined ? undefined : await serveMetrics(metrics, config.metricsPort);
   closing.unshift(() => page?.close());
   if (benchTcpPort !== undefined)

@@ -2,11 +2,19 @@
 import { type Static, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import type { CardUid, CooperativeId, MemberId, OutletId } from '../protocol/ids.ts';
-import { CardUidSchema, CooperativeIdSchema, MemberIdSchema, OutletIdSchema, PLATFORM } from '../protocol/ids.ts';
+import {
+  CardNumberSchema,
+  CardUidSchema,
+  CooperativeIdSchema,
+  MemberIdSchema,
+  OutletIdSchema,
+  PLATFORM,
+} from '../protocol/ids.ts';
 import { Rupiah } from '../protocol/money.ts';
 import { BILLER, DEFAULT_CLASS, OutletClassSchema } from '../protocol/tariffs.ts';
+import { PAYEES_MAX, type Payee, payeesFault, WEIGHT_MAX } from './rules/payees.ts';
 import { HUB_ORIGIN, type Ledger } from './store/ledger.ts';
-import type { Registry } from './store/registry.ts';
+import type { Outlet, Registry } from './store/registry.ts';
 import { TariffTerms, termsOf } from './tariffterms.ts';
 import { tellCards } from './tellcards.ts';
 import { CooperativeLicence, Level, licenceFaults, TownLicence } from './townlicence.ts';
@@ -14,6 +22,23 @@ import { CooperativeLicence, Level, licenceFaults, TownLicence } from './townlic
 const Name = Type.String({ minLength: 1, maxLength: 64 });
 const exact = { additionalProperties: false };
 const Amount = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+
+const weight = Type.Integer({ minimum: 1, maximum: WEIGHT_MAX });
+
+/** A member is paid at home: where that is, the town's list of members says. */
+const PayeeSchema = Type.Union([
+  Type.Object({ to: Type.Literal('cooperative'), weight }, exact),
+  Type.Object(
+    {
+      to: Type.Literal('payout'),
+      name: Type.Optional(OutletIdSchema),
+      owner: Type.Optional(MemberIdSchema),
+      weight,
+    },
+    exact,
+  ),
+  Type.Object({ to: Type.Literal('member'), member: MemberIdSchema, weight }, exact),
+]);
 
 export const Town = Type.Object(
   {
@@ -40,12 +65,7 @@ export const Town = Type.Object(
         exact,
       ),
     ),
-    cards: Type.Array(
-      Type.Object(
-        { uid: CardUidSchema, number: Type.String({ pattern: '^[0-9]{8,19}$' }), member: MemberIdSchema },
-        exact,
-      ),
-    ),
+    cards: Type.Array(Type.Object({ uid: CardUidSchema, number: CardNumberSchema, member: MemberIdSchema }, exact)),
     outlets: Type.Array(
       Type.Object(
         {
@@ -53,6 +73,8 @@ export const Town = Type.Object(
           cooperative: CooperativeIdSchema,
           name: Name,
           class: Type.Optional(OutletClassSchema),
+          owner: Type.Optional(MemberIdSchema),
+          payees: Type.Optional(Type.Array(PayeeSchema, { minItems: 1, maxItems: PAYEES_MAX })),
         },
         exact,
       ),
@@ -65,6 +87,38 @@ export type Town = Static<typeof Town>;
 const check = Compile(Town);
 
 export type ReadTown = { readonly ok: true; readonly town: Town } | { readonly ok: false; readonly error: string };
+
+/** An outlet of the town as the registry is to hold it. */
+function outletOf(outlet: Town['outlets'][number], home: Home): Outlet {
+  const { id, cooperative, name, class: kind = DEFAULT_CLASS, owner, payees } = outlet;
+  const named = payees?.map((payee): Payee => {
+    if (payee.to !== 'member') return payee as Payee;
+    const member = payee.member as MemberId;
+    return { ...payee, member, cooperative: home.get(member) ?? ('' as CooperativeId) };
+  });
+  return {
+    id: id as OutletId,
+    cooperative: cooperative as CooperativeId,
+    name,
+    class: kind,
+    open: true,
+    ...(owner === undefined ? {} : { owner: owner as MemberId }),
+    ...(named === undefined ? {} : { payees: named }),
+  };
+}
+
+type Home = ReadonlyMap<string, CooperativeId>;
+const homesOf = (town: Town): Home =>
+  new Map(town.members.map(({ id, cooperative }) => [id, cooperative as CooperativeId]));
+
+function loosePayees(town: Town): string[] {
+  const home = homesOf(town);
+  const outlets = town.outlets.map((outlet) => outletOf(outlet, home));
+  return outlets.flatMap((outlet) => {
+    const fault = payeesFault(outlet, { homeOf: (member) => home.get(member), others: outlets });
+    return fault === null ? [] : [`outlet ${outlet.id}: ${fault}`];
+  });
+}
 
 function loose(town: Town): string[] {
   const cooperatives = new Set(town.cooperatives.map(({ id }) => id));
@@ -101,6 +155,7 @@ function loose(town: Town): string[] {
       'card number',
       town.cards.map(({ number }) => number),
     ),
+    ...loosePayees(town),
   ];
 }
 
@@ -133,15 +188,11 @@ export async function settle(town: Town, registry: Registry, ledger: Ledger, now
   for (const { id, name, netDebitCap } of town.cooperatives) {
     registry.putCooperative({ id: id as CooperativeId, name, netDebitCap: BigInt(netDebitCap) });
   }
-  const home = new Map<string, CooperativeId>();
+  const home = homesOf(town);
   for (const { id, cooperative, name } of town.members) {
-    home.set(id, cooperative as CooperativeId);
     registry.putMember({ id: id as MemberId, cooperative: cooperative as CooperativeId, name });
   }
-  for (const { id, cooperative, name, class: kind = DEFAULT_CLASS } of town.outlets) {
-    const outlet = { id: id as OutletId, cooperative: cooperative as CooperativeId, name, class: kind, open: true };
-    registry.putOutlet(outlet);
-  }
+  for (const outlet of town.outlets) registry.putOutlet(outletOf(outlet, home));
   for (const tariff of town.tariffs) registry.putTariff({ version: tariff.version, ...termsOf(tariff) });
   for (const { uid, number, member } of town.cards) {
     const issuer = home.get(member);

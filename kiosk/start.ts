@@ -49,13 +49,14 @@ export function needOutbox(dir: string): void {
 }
 
 /**
- * What a kiosk does all day. An issuing one sells nothing: its outbox stays empty. A counter has no screens for cash
- * yet and sells as a stall does.
+ * What a kiosk does all day. An issuing one sells nothing: its outbox stays empty. There are no screens for cash and
+ * bills yet: a counter and a kiosk for bills sell as a stall does.
  */
 const loops: Readonly<Record<KioskRole, (deps: RunDeps) => { stop(): void }>> = {
   stall: run,
   issuing: issue,
   counter: run,
+  bills: run,
 };
 
 export interface StartDeps {

@@ -2,6 +2,7 @@
 import { type Static, Type } from 'typebox';
 import { CardUidSchema, CooperativeIdSchema, hexSchema, KioskNoSchema, KioskSeqSchema, OutletIdSchema } from './ids.ts';
 import { Rupiah, SaleAmount } from './money.ts';
+import { TakingsName } from './payout.ts';
 import { Receipt, Share } from './receipt.ts';
 
 const pair = { kiosk: KioskNoSchema, seq: KioskSeqSchema };
@@ -21,7 +22,8 @@ const ask = <Word extends string>(word: Word) => Type.Object({ ...pair, ask: Typ
  * `deposit`: the counted cash lies in the drawer; whatever is not approved is given back. A withdrawal takes three
  * steps under one seq: `hold` sets the money aside; `release`, after the member's PIN and word, is answered `released`
  * before any cash leaves the drawer; `paid` says that it was handed out. `cancel` gives up a withdrawal that is not
- * released, or closes a seq for good. `resolve` asks and decides nothing.
+ * released, or closes a seq for good. `resolve` asks and decides nothing. A `hold` that names a `payee` is for cash
+ * out of takings that are the member's, not out of the account.
  *
  * That the cards lay on the reader, whose they are, and that the PIN was right are claims of the kiosk: nothing in
  * these messages proves them to the hub. What a lying kiosk of role `counter` can take out is bounded by the drawer and
@@ -31,7 +33,7 @@ const ask = <Word extends string>(word: Word) => Type.Object({ ...pair, ask: Typ
  */
 export const CashRequest = Type.Union([
   Type.Object({ ...pair, ask: Type.Literal('deposit'), ...service }),
-  Type.Object({ ...pair, ask: Type.Literal('hold'), ...service }),
+  Type.Object({ ...pair, ask: Type.Literal('hold'), ...service, payee: Type.Optional(TakingsName) }),
   Type.Object({ ...pair, ask: Type.Literal('release'), pinVerified: Type.Boolean() }),
   ask('paid'),
   ask('cancel'),

@@ -20,8 +20,8 @@ export const EnrolmentRequest = Type.Object({
 });
 export type EnrolmentRequest = Static<typeof EnrolmentRequest>;
 
-/** What a kiosk may do: sell at a stall, make members' cards, or take in and pay out cash at a counter. */
-export const KIOSK_ROLES = ['stall', 'issuing', 'counter'] as const;
+/** What a kiosk may do: sell at a stall, make members' cards, serve a counter (cash, bills), or take bills alone. */
+export const KIOSK_ROLES = ['stall', 'issuing', 'counter', 'bills'] as const;
 export type KioskRole = (typeof KIOSK_ROLES)[number];
 
 /** The hub's answer to an enrolment request. */

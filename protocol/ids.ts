@@ -34,6 +34,8 @@ export const MemberIdSchema = slug(32);
 export const KioskNameSchema = slug(23);
 export const KioskNoSchema = Type.Integer({ minimum: 1, maximum: NUMBER24_MAX });
 export const KioskSeqSchema = Type.Integer({ minimum: 1, maximum: NUMBER24_MAX });
+/** As printed on a card. */
+export const CardNumberSchema = Type.String({ pattern: '^[0-9]{8,19}$' });
 export const CardUidSchema = Type.String({ pattern: '^[0-9a-f]{14}$' });
 
 /** The hub's own books among the cooperatives'. */

@@ -63,7 +63,7 @@ export const PAUSE_SECONDS = 60;
 export const CAP_ALERT = 8_000;
 
 /** Roles of kiosks that have a keypad for PINs: nobody else can have verified one. */
-export const KEYPAD_ROLES: readonly KioskRole[] = ['stall', 'counter'];
+export const KEYPAD_ROLES: readonly KioskRole[] = ['stall', 'counter', 'bills'];
 
 /** Cash over a counter, applied by kiosk and hub alike. */
 export const counterLimits = {
@@ -72,6 +72,9 @@ export const counterLimits = {
   /** How long a withdrawal may wait for the member's PIN and word before it is void. */
   holdSeconds: 180,
 } as const;
+
+/** Seconds from the start of a bill's payment until it is void, if the hub could not even turn to the biller. */
+export const BILL_HOLD_SECONDS = 60;
 
 /** A certificate whose beacon is older than this when first seen is expired for good (TRUTH section 3). */
 export const FRESH_SECONDS = 60;

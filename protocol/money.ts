@@ -10,6 +10,9 @@ export const WIRE_MAX = BigInt(Number.MAX_SAFE_INTEGER);
 /** Schema of a sale amount on the wire: Rp 1 to the card record's limit. */
 export const SaleAmount = Type.Integer({ minimum: 1, maximum: Number(CARD_AMOUNT_MAX) });
 
+/** Schema of how many ride for one payment. */
+export const Passengers = Type.Integer({ minimum: 1, maximum: 20 });
+
 /** Schema of a balance or total on the wire, in rupiah; may be negative. */
 export const Rupiah = Type.Integer({ minimum: Number.MIN_SAFE_INTEGER, maximum: Number.MAX_SAFE_INTEGER });
 

@@ -2,7 +2,7 @@
 import { type Static, Type } from 'typebox';
 import { Claim } from './claim.ts';
 import { KioskNoSchema, KioskSeqSchema } from './ids.ts';
-import { SaleAmount } from './money.ts';
+import { Passengers, SaleAmount } from './money.ts';
 import { BookNumber } from './tariffbook.ts';
 
 /** Kiosk to hub, answered by a sealed receipt. Retries repeat the body to the byte. */
@@ -11,6 +11,8 @@ export const PurchaseRequest = Type.Object({
   seq: KioskSeqSchema,
   kind: Type.Literal('account'),
   amount: SaleAmount,
+  /** Of a group, for whom one member pays the same fare each; the amount is all of it. Left out: one. */
+  passengers: Type.Optional(Passengers),
   /** The member's PIN was verified for this sale: a claim of the kiosk, which only kiosks with a keypad may make. */
   pinVerified: Type.Optional(Type.Boolean()),
   claim: Claim,

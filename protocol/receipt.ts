@@ -1,7 +1,7 @@
 /** The hub's durable answer: one decision per request, the same bytes for every retry (TRUTH section 1). */
 import { type Static, Type } from 'typebox';
 import { CardUidSchema, CooperativeIdSchema, hexSchema, KioskNoSchema, KioskSeqSchema, OutletIdSchema } from './ids.ts';
-import { Rupiah } from './money.ts';
+import { Passengers, Rupiah } from './money.ts';
 import { type Refusal, refusalNames } from './refusals.ts';
 
 /** The four final decisions; kiosks show `cancelled` and `expired` as declined. No decision yet is `unknown`. */
@@ -41,9 +41,15 @@ export const Receipt = Type.Object({
   outlet: Type.Union([OutletIdSchema, Type.Null()]),
   /** The payer's spending balance after the entry, in rupiah; null without an entry. */
   balance: Type.Union([Rupiah, Type.Null()]),
+  /** How many rode for the amount, each for the same fare; left out: one. */
+  passengers: Type.Optional(Passengers),
 });
 export type Receipt = Static<typeof Receipt>;
 
 /** A receipt with the hub's MAC over its JSON text, so that a restored hub can book its own receipts verbatim. */
 export const SealedReceipt = Type.Object({ receipt: Receipt, mac: hexSchema(16) });
 export type SealedReceipt = Static<typeof SealedReceipt>;
+
+/** Hub to kiosk, for what is decided in one step: the decision, or that nothing is known of it. */
+export const DecisionAnswer = Type.Union([SealedReceipt, Type.Object({ unknown: Type.Literal(true) })]);
+export type DecisionAnswer = Static<typeof DecisionAnswer>;

@@ -1,7 +1,7 @@
 /** Relay: the hub plays a card script through a kiosk, which passes bytes on and learns no key (TRUTH section 14). */
 import { type Static, Type } from 'typebox';
 import { CardUidSchema, hexSchema, KioskSeqSchema } from './ids.ts';
-import { CARD_AMOUNT_MAX, SaleAmount } from './money.ts';
+import { CARD_AMOUNT_MAX, Passengers, SaleAmount } from './money.ts';
 import { Receipt } from './receipt.ts';
 
 /** Names one conversation with one card: random, made by the kiosk, never used twice. */
@@ -31,6 +31,8 @@ export const TagSale = Type.Object({
   uid: CardUidSchema,
   seq: KioskSeqSchema,
   amount: SaleAmount,
+  /** As in a purchase. */
+  passengers: Type.Optional(Passengers),
   /** The card's own for key 1, not older than this conversation. */
   challenge: hexSchema(16),
 });

@@ -30,7 +30,8 @@ const payers: { readonly [Kind in TariffKind]: readonly Direction[] } = {
   withdrawal: ['issuer'],
   transfer: ['member', 'issuer'],
   payout: ['member', 'issuer'],
-  bill: ['member'],
+  // What a bill costs stands in its biller's settings.
+  bill: [],
 };
 
 /** Who may pay for a kind of payment, the usual payer first. */

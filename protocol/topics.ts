@@ -1,17 +1,20 @@
 /** THE table of topics: who speaks where, at which quality, what is said, and since which version. */
 import { type Static, Type } from 'typebox';
+import { BillAnswer, BillRequest } from './bill.ts';
 import { CardKeyGrant, CardKeyRequest } from './cardkey.ts';
 import { CashAnswer, CashRequest } from './cash.ts';
 import { type MessageKind, message } from './envelope.ts';
 import { HelloAnswer, HelloRequest } from './hello.ts';
 import type { KioskName } from './ids.ts';
+import { PayoutRequest } from './payout.ts';
 import { PurchaseRequest } from './purchase.ts';
-import { RefusalSchema, SealedReceipt } from './receipt.ts';
+import { DecisionAnswer, RefusalSchema, SealedReceipt } from './receipt.ts';
 import { RefundAnswer, RefundRequest } from './refund.ts';
 import { RelayAnswer, RelayRequest } from './relay.ts';
 import { ResolveAnswer, ResolveRequest } from './resolve.ts';
 import { Beacon, HubState, KioskState } from './status.ts';
 import { TariffsAnswer, TariffsRequest } from './tariffbook.ts';
+import { TransferRequest } from './transfer.ts';
 
 const ROOT = 'simpul/v1';
 
@@ -26,8 +29,11 @@ export const conversations = {
   cardkey: { up: message(CardKeyRequest), dn: message(CardKeyGrant), qos: 1, since: 1 },
   hello: { up: message(HelloRequest), dn: message(HelloAnswer), qos: 1, since: 1 },
   cash: { up: message(CashRequest), dn: message(CashAnswer), qos: 1, since: 1 },
-  refund: { up: message(RefundRequest), dn: message(RefundAnswer), qos: 1, since: 1 },
+  bill: { up: message(BillRequest), dn: message(BillAnswer), qos: 1, since: 1 },
   tariffs: { up: message(TariffsRequest), dn: message(TariffsAnswer), qos: 1, since: 1 },
+  payout: { up: message(PayoutRequest), dn: message(DecisionAnswer), qos: 1, since: 1 },
+  transfer: { up: message(TransferRequest), dn: message(DecisionAnswer), qos: 1, since: 1 },
+  refund: { up: message(RefundRequest), dn: message(RefundAnswer), qos: 1, since: 1 },
   relay: { up: message(RelayRequest), dn: message(RelayAnswer), qos: 1, since: 1 },
 } as const;
 

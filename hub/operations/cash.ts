@@ -7,9 +7,11 @@ import { rupiah } from '../../protocol/money.ts';
 import type { Alarms } from '../alarms.ts';
 import type { Operation, Reply } from '../mqtt/router.ts';
 import { judgeCash, type Staff } from '../rules/cash.ts';
+import type { Takings } from '../rules/payees.ts';
 import { CASH_ORIGIN, type DecisionKey, type HoldAnswer, type Ledger, type PostRequest } from '../store/ledger.ts';
 import type { Kiosk, Registry } from '../store/registry.ts';
 import type { Vault } from '../vault.ts';
+import { collect } from './collecting.ts';
 import { capOf, sealReceipt } from './purchase.ts';
 
 export interface CashDeps {
@@ -23,11 +25,18 @@ export interface CashDeps {
 
 type Served = Extract<CashRequest, { readonly ask: 'deposit' | 'hold' }>;
 
-function staff({ registry }: CashDeps, uid: string | null): Staff | null {
+/** Whose card the kiosk says was laid down. */
+export function staff({ registry }: Pick<CashDeps, 'registry'>, uid: string | null): Staff | null {
   const card = uid === null ? undefined : registry.card(uid as CardUid);
   return card === undefined
     ? null
     : { member: card.member, cooperative: card.issuer, active: card.status === 'active' };
+}
+
+/** The takings that a `hold` names: null if nobody has such ones, undefined if it names none. */
+function takingsOf({ registry }: CashDeps, body: Served): Takings | null | undefined {
+  if (body.ask !== 'hold' || body.payee === undefined) return undefined;
+  return registry.takings(body.payee.cooperative as CooperativeId, body.payee.name);
 }
 
 /** What the ledger is asked for. Who served is kept with it as the kiosk said it: a claim, no proof. */
@@ -38,6 +47,7 @@ function draft(deps: CashDeps, kiosk: Kiosk, hash: string, body: Served): PostRe
   const outlet = registry.outlet(kiosk.outlet);
   const amount = rupiah(body.amount);
   const { teller, approver } = body;
+  const takings = takingsOf(deps, body);
   const verdict = judgeCash({
     kind: body.ask === 'deposit' ? 'deposit' : 'withdrawal',
     date: businessDate(at),
@@ -46,6 +56,7 @@ function draft(deps: CashDeps, kiosk: Kiosk, hash: string, body: Served): PostRe
     outlet: outlet ?? null,
     teller: staff(deps, teller),
     approver: staff(deps, approver),
+    takings,
     tariffs: registry.tariffs(),
     licenceOf: registry.licence,
     holderOf: registry.holder,
@@ -53,7 +64,7 @@ function draft(deps: CashDeps, kiosk: Kiosk, hash: string, body: Served): PostRe
     netDebitCap: (id: CooperativeId) => capOf(registry, id).netDebitCap,
     capAlert: (id: CooperativeId) => capOf(registry, id).capAlert,
   });
-  const [issuer, acquirer] = [card?.issuer ?? null, outlet?.cooperative ?? null];
+  const [issuer, acquirer] = [takings?.cooperative ?? card?.issuer ?? null, outlet?.cooperative ?? null];
   return {
     key: { origin: CASH_ORIGIN + kiosk.no, seq: body.seq },
     hash,
@@ -85,7 +96,11 @@ function step(deps: CashDeps, kiosk: Kiosk, hash: string, body: CashRequest): Pr
       return ledger.post(draft(deps, kiosk, hash, body));
     case 'hold': {
       const request = draft(deps, kiosk, hash, body);
-      return ledger.hold(request, request.at + counterLimits.holdSeconds * 1000);
+      const takings = takingsOf(deps, body) ?? null;
+      const due = takings !== null && 'approve' in request.verdict;
+      const collected = due ? collect(deps, takings, { kiosk: kiosk.no, seq: body.seq, at: request.at }) : null;
+      const held = ledger.hold(request, request.at + counterLimits.holdSeconds * 1000);
+      return Promise.all([held, collected]).then(([answer]) => answer);
     }
     case 'release':
       return ledger.release(key, now(), JSON.stringify({ claimed: { pinVerified: body.pinVerified } }));

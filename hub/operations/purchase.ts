@@ -14,6 +14,7 @@ import type { Shown } from '../store/tariffbooks.ts';
 import type { Vault } from '../vault.ts';
 import { NOTHING, verifyClaim } from './certificate.ts';
 import type { DrainsDeps } from './drains.ts';
+import { rewardOf } from './reward.ts';
 import { heal } from './taps.ts';
 
 export interface PurchaseDeps extends DrainsDeps {
@@ -70,6 +71,7 @@ function draft(deps: PurchaseDeps, request: Request<'purchase'>): Draft {
   const verdict = judgePurchase({
     date: businessDate(at),
     amount,
+    passengers: body.passengers,
     price: body.price === undefined ? undefined : rupiah(body.price),
     kiosk: kiosk.no,
     card:
@@ -84,17 +86,21 @@ function draft(deps: PurchaseDeps, request: Request<'purchase'>): Draft {
     limits: card === undefined ? registered : registry.limitsOf(card.member),
     pinVerified: body.pinVerified === true,
     ...capOf(registry, card?.issuer),
+    acquirerCap: capOf(registry, outlet?.cooperative).netDebitCap,
   });
   const acquirer: CooperativeId | null = outlet?.cooperative ?? null;
   const outletId: OutletId | null = outlet?.id ?? null;
+  const key = { origin: kiosk.no, seq: body.seq };
+  const { passengers } = body;
   const post: PostRequest = {
-    key: { origin: kiosk.no, seq: body.seq },
+    key,
     hash,
     at,
     verdict,
     slot: verified.slot,
-    facts: { amount, card: card?.uid ?? null, issuer: card?.issuer ?? null, acquirer, outlet: outletId },
+    facts: { amount, card: card?.uid ?? null, issuer: card?.issuer ?? null, acquirer, outlet: outletId, passengers },
     evidence: verified.evidence,
+    follows: rewardOf(registry, key, at, verdict, card?.uid ?? null),
   };
   return { post, healed };
 }

@@ -14,6 +14,7 @@ import type { Card, Kiosk, Registry } from '../store/registry.ts';
 import type { Vault } from '../vault.ts';
 import { capOf, classed } from './purchase.ts';
 import { type Begin, type Begun, failed, type Refused } from './relay.ts';
+import { rewardOf } from './reward.ts';
 
 export interface TagSaleDeps {
   readonly vault: Pick<Vault, 'tagKeyring' | 'receiptMac'>;
@@ -40,8 +41,8 @@ const PAY = 1;
 const REFUSED_MAX = 10_000;
 const WRONG_KEY: RelayEnd = { done: null, failure: 'wrong-key', at: 'key 1' };
 
-const hashOf = ({ deed, uid, seq, amount }: TagSale): string =>
-  createHash('sha256').update(JSON.stringify({ deed, uid, seq, amount })).digest('hex').slice(0, 32);
+const hashOf = ({ deed, uid, seq, amount, passengers }: TagSale): string =>
+  createHash('sha256').update(JSON.stringify({ deed, uid, seq, amount, passengers })).digest('hex').slice(0, 32);
 
 /**
  * Versions of key 1 that a card refused at a kiosk. Each failed try brings a card closer to its lock, so none is tried
@@ -83,6 +84,7 @@ function draft({ registry, now }: TagSaleDeps, bound: Bound, keyVersion: number,
   const verdict = judgeTagSale({
     date: businessDate(at),
     amount,
+    passengers: asked.passengers,
     kiosk: kiosk.no,
     card: { uid, issuer, member, active: status === 'active' },
     outlet: outlet === undefined ? null : classed(outlet, shown),
@@ -92,15 +94,25 @@ function draft({ registry, now }: TagSaleDeps, bound: Bound, keyVersion: number,
     limits: registry.limitsOf(member),
     pinVerified: false,
     ...capOf(registry, issuer),
+    acquirerCap: capOf(registry, outlet?.cooperative).netDebitCap,
   });
+  const key = { origin: kiosk.no, seq: asked.seq };
   return {
-    key: { origin: kiosk.no, seq: asked.seq },
+    key,
     hash,
     at,
     verdict,
     slot: null,
-    facts: { amount, card: uid, issuer, acquirer: outlet?.cooperative ?? null, outlet: outlet?.id ?? null },
+    facts: {
+      amount,
+      card: uid,
+      issuer,
+      acquirer: outlet?.cooperative ?? null,
+      outlet: outlet?.id ?? null,
+      passengers: asked.passengers,
+    },
     evidence: packTagEvidence({ keyVersion, kiosk: kiosk.no, seq: asked.seq, amount, ...proven.transcript }),
+    follows: rewardOf(registry, key, at, verdict, uid),
   };
 }
 

@@ -6,6 +6,9 @@ import { quote, type Tariff } from '../../protocol/tariffs.ts';
 import { type Account, memberOf } from './accounts.ts';
 import type { CashKind, Guard, Verdict } from './entries.ts';
 import { type Holder, isLicensed, type LicenceOf, mayHold } from './licence.ts';
+import { incomeGuards } from './limits.ts';
+import { debtFree, type Takings } from './payees.ts';
+import { takingsRefusal } from './payout.ts';
 
 /** Someone of the staff, by the card laid down. */
 export interface Staff {
@@ -35,6 +38,8 @@ export interface CashFacts {
   readonly teller: Staff | null;
   /** The second person; null where nobody was asked, or an unknown card was laid down. */
   readonly approver: Staff | null;
+  /** What a withdrawal is paid out of, null if no such are known; left out: the member's account. */
+  readonly takings?: Takings | null | undefined;
   readonly tariffs: readonly Tariff[];
   /** The member's. */
   readonly limits: LimitProfile;
@@ -52,8 +57,12 @@ function serves(staff: Staff | null, { outlet, card }: CashFacts): boolean {
 
 const approved = (facts: CashFacts) => serves(facts.approver, facts) && facts.approver?.member !== facts.teller?.member;
 
-const licensed = ({ kind, card, outlet, licenceOf }: CashFacts) =>
-  card !== null && outlet !== null && isLicensed(kind, licenceOf, card.issuer, outlet.cooperative);
+/** Whose cooperative has the money: that of the takings, if such are asked for. */
+const payingAt = (card: { readonly issuer: CooperativeId }, takings: CashFacts['takings']) =>
+  takings?.cooperative ?? card.issuer;
+
+const licensed = ({ kind, card, outlet, takings, licenceOf }: CashFacts) =>
+  card !== null && outlet !== null && isLicensed(kind, licenceOf, payingAt(card, takings), outlet.cooperative);
 
 /** Who may hold no account any more may still have its money: only new money is refused. */
 const takesIn = ({ kind, card, licenceOf, holderOf }: CashFacts) =>
@@ -74,31 +83,33 @@ function memberGuards({ kind, amount, limits }: CashFacts, account: Account): re
   if (kind === 'withdrawal') {
     return [{ kind: 'spend', account, amount, day: limits.perDay, month: limits.perMonth }];
   }
-  return [
-    { kind: 'income', account, amount, month: limits.perMonthIn },
-    { kind: 'room', account, amount, max: limits.maxBalance },
-  ];
+  return incomeGuards(account, amount, limits);
 }
 
 /**
  * Judges a deposit, or whether money may be held for a withdrawal. Funds, drawer, float, cap, the member's limits and
  * the card's status are judged by guards and bounds inside the ledger. The cap is that of the cooperative which comes
- * to owe: the counter's owes for a deposit, the member's for a withdrawal and its fee.
+ * to owe: the counter's owes for a deposit, the member's for a withdrawal and its fee, or that of the takings which are
+ * withdrawn: these draw nothing from the member's day and month.
  */
 export function judgeCash(facts: CashFacts): Verdict {
   for (const [refuse, fails] of checks) if (fails(facts)) return { refuse, outcome: 'declined' };
-  const { kind, card, outlet, amount, date } = facts;
+  const { kind, card, outlet, amount, date, takings = null } = facts;
   if (card === null || outlet === null) throw new Error('the checks let an unknown card or outlet through');
-  const { issuer, member, uid } = card;
+  const refuse = facts.takings === undefined ? null : takingsRefusal(takings, card.member);
+  if (refuse !== null) return { refuse, outcome: 'declined' };
+  const { member, uid } = card;
+  const issuer = payingAt(card, takings);
   const acquirer = outlet.cooperative;
   const { fee, shares } = quote(facts.tariffs, { kind, issuer, acquirer, class: outlet.class, amount, date });
   const [owing, delta] = kind === 'deposit' ? [acquirer, amount] : [issuer, -amount];
   const guards: Guard[] = [
     { kind: 'card-active', card: uid },
     { kind: 'float', outlet: outlet.id, delta },
-    ...memberGuards(facts, memberOf(issuer, member)),
+    ...(takings === null ? memberGuards(facts, memberOf(issuer, member)) : [debtFree(takings)]),
     { kind: 'cap', cooperative: owing, max: facts.netDebitCap(owing), alert: facts.capAlert(owing) },
   ];
   const figures = { issuer, member, acquirer, outlet: outlet.id, amount, fee, shares };
-  return { approve: { kind, figures }, guards };
+  if (takings === null) return { approve: { kind, figures }, guards };
+  return { approve: { kind, figures: { ...figures, payee: takings.name } }, guards };
 }

@@ -203,7 +203,7 @@ export type Guard =
   | { readonly kind: 'pause'; readonly card: CardUid; readonly kiosk: number; readonly seconds: number }
   /** Counter `tmc` of this card's newest key version, and all above it, are still unused as far as is known. */
   | { readonly kind: 'next'; readonly card: CardUid; readonly keyVersion: number; readonly tmc: number }
-  /** The account's balance is zero before the post: no reload of the card is on its way (TRUTH section 6). */
+  /** The account's balance is zero before the post: no reload is on its way (TRUTH section 6), no debt is left. */
   | { readonly kind: 'idle'; readonly account: Account }
   /** The account's balance and `amount` together stay within `max`: what a purse or a member's account may hold. */
   | { readonly kind: 'room'; readonly account: Account; readonly amount: bigint; readonly max: bigint }
@@ -229,6 +229,8 @@ export type Guard =
     }
   /** What comes into the member's account in this month, this one included, stays within `month`. */
   | { readonly kind: 'income'; readonly account: Account; readonly amount: bigint; readonly month: bigint }
+  /** Refuses nothing: an approval that takes this budget down to `low` rupiah writes an alarm. */
+  | { readonly kind: 'budget'; readonly account: Account; readonly low: bigint }
   /** The counter's float does not fall below zero; with the approval it moves by `delta` (TRUTH section 7). */
   | { readonly kind: 'float'; readonly outlet: OutletId; readonly delta: bigint }
   /**
@@ -256,4 +258,6 @@ export interface ReceiptFacts {
   readonly issuer: CooperativeId | null;
   readonly acquirer: CooperativeId | null;
   readonly outlet: OutletId | null;
+  /** How many rode for the amount; left out: one. */
+  readonly passengers?: number | undefined;
 }

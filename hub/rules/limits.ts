@@ -1,6 +1,7 @@
 /** Limits of members as rules apply them: which guards a payment needs, and when a cooperative nears its cap. */
 import type { CardUid } from '../../protocol/ids.ts';
 import type { LimitProfile } from '../../protocol/limits.ts';
+import type { Account } from './accounts.ts';
 import type { Guard } from './entries.ts';
 
 /** What a card's payment or load draws from its sums without PIN; one with PIN draws nothing and starts them anew. */
@@ -9,6 +10,14 @@ export function pinGuards(card: CardUid, amount: bigint, limits: LimitProfile, p
   return [
     { kind: 'day', card, amount, max: limits.noPinPerDay },
     { kind: 'no-pin', card, amount, max: limits.noPinSum },
+  ];
+}
+
+/** What a member's account must leave room for before money may come in. */
+export function incomeGuards(account: Account, amount: bigint, limits: LimitProfile): readonly Guard[] {
+  return [
+    { kind: 'income', account, amount, month: limits.perMonthIn },
+    { kind: 'room', account, amount, max: limits.maxBalance },
   ];
 }
 

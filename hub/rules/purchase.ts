@@ -1,5 +1,5 @@
 /** Purchase, judged: from the facts of an account sale to a verdict (TRUTH sections 2, 3 and 7). */
-import type { CardUid, CooperativeId, KioskNo, MemberId, OutletId } from '../../protocol/ids.ts';
+import type { CardUid, CooperativeId, KioskNo, MemberId } from '../../protocol/ids.ts';
 import { FRESH_SECONDS, type LimitProfile, PAUSE_SECONDS } from '../../protocol/limits.ts';
 import type { Outcome } from '../../protocol/receipt.ts';
 import type { Refusal } from '../../protocol/refusals.ts';
@@ -8,6 +8,7 @@ import { memberOf } from './accounts.ts';
 import type { Guard, PurchaseFigures, Verdict } from './entries.ts';
 import { isLicensed, type LicenceOf } from './licence.ts';
 import { pinGuards } from './limits.ts';
+import { type Earner, homesElsewhere, partsOf } from './payees.ts';
 
 /** What the operation found out about the certificate; each part is true only if it was checked and held. */
 export interface CertificateFacts {
@@ -36,6 +37,8 @@ export interface PurchaseFacts {
   readonly date: string;
   /** As requested, in rupiah, above zero. */
   readonly amount: bigint;
+  /** How many ride for it, each for the same fare; left out: one. */
+  readonly passengers?: number | undefined;
   /** What the outlet asked, if the kiosk says so, in rupiah. */
   readonly price?: bigint | undefined;
   /** The kiosk of the session. */
@@ -46,12 +49,7 @@ export interface PurchaseFacts {
     readonly member: MemberId;
     readonly active: boolean;
   } | null;
-  readonly outlet: {
-    readonly id: OutletId;
-    readonly cooperative: CooperativeId;
-    readonly class: string;
-    readonly open: boolean;
-  } | null;
+  readonly outlet: (Earner & { readonly class: string; readonly open: boolean }) | null;
   readonly certificate: CertificateFacts;
   readonly tariffs: readonly Tariff[];
   /** The member's. */
@@ -62,6 +60,8 @@ export interface PurchaseFacts {
   readonly netDebitCap: bigint;
   readonly licenceOf: LicenceOf;
   readonly capAlert: bigint;
+  /** Net debit cap of the outlet's, which owes where a payee lives elsewhere. */
+  readonly acquirerCap?: bigint;
 }
 
 /** What any sale from an account is judged by once the card has proven itself. */
@@ -89,6 +89,16 @@ const unknown: Check<SaleFacts> = {
   fails: ({ card }) => card === null,
 };
 
+/** Whether the licences allow the sale, and what goes on from it to payees elsewhere. */
+function licensed(card: { readonly issuer: CooperativeId }, outlet: Earner, licenceOf: LicenceOf): boolean {
+  const { cooperative } = outlet;
+  if (!isLicensed('purchase', licenceOf, card.issuer, cooperative)) return false;
+  return (
+    outlet.payees === undefined ||
+    homesElsewhere(outlet).every((home) => isLicensed('payout', licenceOf, cooperative, home))
+  );
+}
+
 /** Whether this card, outlet and amount may pay. */
 const mayPay: readonly Check<SaleFacts>[] = [
   { refusal: 'card-blocked', outcome: 'declined', fails: ({ card }) => card?.active !== true },
@@ -96,8 +106,7 @@ const mayPay: readonly Check<SaleFacts>[] = [
   {
     refusal: 'not-licensed',
     outcome: 'declined',
-    fails: ({ card, outlet, licenceOf }) =>
-      card !== null && outlet !== null && !isLicensed('purchase', licenceOf, card.issuer, outlet.cooperative),
+    fails: ({ card, outlet, licenceOf }) => card !== null && outlet !== null && !licensed(card, outlet, licenceOf),
   },
   { refusal: 'pay-limit', outcome: 'declined', fails: ({ amount, limits }) => amount > limits.perTap },
   {
@@ -159,6 +168,8 @@ function approval(facts: SaleFacts, by: Pick<PurchaseFigures, 'authority'>): Ver
   // Charged by another tariff than the member was shown, the outlet would be paid another price than it asked.
   if (quote === null) return { refuse: 'tariff-differs', outcome: 'declined' };
   const { fee, shares } = quote;
+  const price = quote.direction === 'member' ? amount - fee : amount;
+  if (price % BigInt(facts.passengers ?? 1) !== 0n) return { refuse: 'fare-uneven', outcome: 'declined' };
   const guards: Guard[] = [
     { kind: 'card-active', card: uid },
     { kind: 'pause', card: uid, kiosk: facts.kiosk, seconds: PAUSE_SECONDS },
@@ -167,5 +178,10 @@ function approval(facts: SaleFacts, by: Pick<PurchaseFigures, 'authority'>): Ver
     { kind: 'cap', cooperative: issuer, max: facts.netDebitCap, alert: facts.capAlert },
   ];
   const figures = { issuer, member, acquirer, outlet: outlet.id, amount, fee, shares, ...by };
-  return { approve: { kind: 'purchase', figures }, guards };
+  const to = partsOf(outlet, amount - fee);
+  if (to === undefined) return { approve: { kind: 'purchase', figures }, guards };
+  // It owes a payee's cooperative at once what it is owed by the card's.
+  const passesOn = issuer !== acquirer && to.some(({ account }) => account.cooperative !== acquirer);
+  if (passesOn) guards.push({ kind: 'cap', cooperative: acquirer, max: facts.acquirerCap ?? 0n });
+  return { approve: { kind: 'purchase', figures: { ...figures, to } }, guards };
 }

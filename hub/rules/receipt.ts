@@ -26,7 +26,7 @@ export interface Decided {
  */
 export function receiptOf(decided: Decided): Receipt {
   const { facts, posted } = decided;
-  return {
+  const receipt: Receipt = {
     kiosk: decided.origin,
     seq: decided.seq,
     hash: decided.hash,
@@ -44,4 +44,7 @@ export function receiptOf(decided: Decided): Receipt {
     outlet: facts.outlet,
     balance: posted === null || posted.balance === null ? null : toWire(posted.balance),
   };
+  const { passengers = 1 } = facts;
+  if (passengers > 1) receipt.passengers = passengers;
+  return receipt;
 }

@@ -25,7 +25,7 @@ export interface RefundFacts {
   readonly netDebitCap: bigint;
 }
 
-/** A stall gives back its own sales, a counter those of its cooperative; of others' not even that they exist is said. */
+/** A stall gives back its own sales, a counter those of its cooperative; of others' nothing at all is said. */
 export function mayRefund({ role, outlet, sale }: Pick<RefundFacts, 'role' | 'outlet' | 'sale'>): boolean {
   if (outlet === null || sale === null || sale.acquirer !== outlet.cooperative) return false;
   return role === 'counter' || sale.outlet === outlet.id;

@@ -106,7 +106,7 @@ function giveBack(parts: readonly Part[], acquirer: CooperativeId, free: ReturnF
 /** What of a payment the member paid: all but what the issuer bore. */
 const paidOf = ({ amount, lost }: Original) => amount - (lost?.amount ?? 0n);
 
-/** A loss that comes back: as far as the books still have it; what was written off meanwhile is the issuer's capital. */
+/** A loss that comes back: as far as the books still have it; what was written off is the issuer's capital. */
 function restored({ issuer, lost }: Original, amount: bigint, free: ReturnFacts['free']): readonly Part[] {
   if (lost === undefined || amount === 0n) return [];
   const owing = -free(lost.account);

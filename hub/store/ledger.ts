@@ -37,6 +37,8 @@ export const DISPUTE_END_ORIGIN = 12 * 2 ** 24;
 export const COLLECT_ORIGIN = 13 * 2 ** 24;
 /** Two officers at the hub itself. */
 export const OFFICE_ORIGIN = 14 * 2 ** 24;
+/** What a won dispute takes back of a reward, under the seq of the dispute's end. */
+export const REWARD_DISPUTE_ORIGIN = 15 * 2 ** 24;
 
 /** Asks for one decision. */
 export interface PostRequest {
@@ -51,6 +53,11 @@ export interface PostRequest {
   readonly facts: ReceiptFacts;
   /** The claim as verified, packed; kept with the entry. */
   readonly evidence: Uint8Array | null;
+  /**
+   * Decided in the same commit if this request is approved now, and not again by a repetition; whatever becomes of
+   * them, the approval stands. Only of a `post`.
+   */
+  readonly follows?: readonly PostRequest[] | undefined;
 }
 
 export type Posting =
@@ -89,6 +96,8 @@ export interface Settlement {
 /** A hold that has not ended. */
 export interface OpenHold extends HoldSlip {
   readonly key: DecisionKey;
+  /** What was said at its release, JSON text; null before. */
+  readonly claim: string | null;
 }
 
 /** A dispute that is not decided, with the payment it is about. */
@@ -206,9 +215,9 @@ export interface Ledger {
    */
   hold(request: PostRequest, until: number): Promise<HoldAnswer>;
   /**
-   * Commits that cash may be handed out; from then on only `settle` ends the hold. One that is too old, or whose card
-   * no longer pays, ends void instead.
-   * @param claim what the kiosk said of the member, JSON text; kept with the hold.
+   * Commits that cash may be handed out, or the biller asked; from then on only `settle` ends the hold. One that is too
+   * old, or whose card no longer pays, ends void instead.
+   * @param claim what the kiosk said of the member, or what the biller is asked for, JSON text; kept with the hold.
    */
   release(key: DecisionKey, at: number, claim: string): Promise<HoldAnswer>;
   /**
@@ -220,6 +229,8 @@ export interface Ledger {
   expire(at: number): Promise<void>;
   /** JSON text of the slip of an open hold, or null: asks, and decides nothing. */
   openHold(key: DecisionKey): Promise<string | null>;
+  /** What a biller said that ended the hold under this key, JSON text; null where none did. */
+  ending(key: DecisionKey): Promise<string | null>;
   /** Every open hold, the oldest first. */
   holds(): Promise<readonly OpenHold[]>;
   /** Every open dispute, the one due first first. */

@@ -3,9 +3,11 @@ import type { KioskRole } from '../../protocol/enrolment.ts';
 import type { CardUid, CooperativeId, KioskName, KioskNo, MemberId, OutletId } from '../../protocol/ids.ts';
 import type { Tariff } from '../../protocol/tariffs.ts';
 import type { CardStatus } from '../rules/lifecycle.ts';
+import type { Payee, Takings } from '../rules/payees.ts';
 import type { CardStock } from './cardstock.ts';
 import type { DisputeNotes } from './disputenotes.ts';
 import type { Drains } from './drains.ts';
+import type { Incentives } from './incentives.ts';
 import type { Licences } from './licences.ts';
 import type { LimitBook } from './limits.ts';
 import type { TariffBooks } from './tariffbooks.ts';
@@ -56,6 +58,10 @@ export interface Outlet {
   /** What tariffs may tell outlets apart by: `micro`, `retail`, `counter`, `biller`, or another short name. */
   readonly class: string;
   readonly open: boolean;
+  /** The member it belongs to; left out: the cooperative itself. */
+  readonly owner?: MemberId;
+  /** Who earns what it takes; left out: the outlet earns it all. */
+  readonly payees?: readonly Payee[];
 }
 
 export interface Kiosk {
@@ -74,7 +80,7 @@ export interface Kiosk {
   readonly revoked: boolean;
 }
 
-export interface Registry extends CardStock, DisputeNotes, Drains, Licences, LimitBook, TariffBooks {
+export interface Registry extends CardStock, DisputeNotes, Drains, Incentives, Licences, LimitBook, TariffBooks {
   cooperatives(): readonly Cooperative[];
   cooperative(id: CooperativeId): Cooperative | undefined;
   member(id: MemberId): Member | undefined;
@@ -85,6 +91,8 @@ export interface Registry extends CardStock, DisputeNotes, Drains, Licences, Lim
   /** Every card a member ever had. */
   cardsOf(member: MemberId): readonly Card[];
   outlet(id: OutletId): Outlet | undefined;
+  /** Takings that an outlet of the cooperative holds or names, and whose they are; looks through all outlets. */
+  takings(cooperative: CooperativeId, name: string): Takings | null;
   /** The kiosk that holds this name now; earlier enrolments of the name are found by number only. */
   kiosk(name: KioskName): Kiosk | undefined;
   kioskByNo(no: KioskNo): Kiosk | undefined;
@@ -98,6 +106,7 @@ export interface Registry extends CardStock, DisputeNotes, Drains, Licences, Lim
   untold(): readonly Card[];
   /** The ledger has it on its disk. */
   told(card: Card): void;
+  /** @throws RangeError if those it names as owner and payees cannot be. */
   putOutlet(outlet: Outlet): void;
   /** @throws RangeError if the tariff cannot price payments, Error if its version is taken. */
   putTariff(tariff: Tariff): void;

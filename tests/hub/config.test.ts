@@ -62,6 +62,17 @@ test('a town file that does not fit or does not hold together is refused with ev
   expect(read({ cards: [...pilot.cards, pilot.cards[0]] })).toMatchObject({
     error: expect.stringContaining('appears twice'),
   });
+  const [stall] = pilot.outlets;
+  const paying = (more: object) => read({ outlets: [{ ...stall, ...more }] });
+  expect(paying({ payees: [{ to: 'member', member: 'nobody', weight: 1 }] })).toMatchObject({
+    error: expect.stringContaining('outlet stall-12: no member nobody is known'),
+  });
+  expect(paying({ owner: 'nobody' })).toMatchObject({
+    error: expect.stringContaining('its owner nobody is not known'),
+  });
+  expect(paying({ payees: [{ to: 'payout', weight: 0 }] })).toMatchObject({
+    error: expect.stringContaining('does not fit'),
+  });
   const town = join(temporary(), 'town.json');
   writeFileSync(town, '{}');
   const directory = join(temporary(), 'data');

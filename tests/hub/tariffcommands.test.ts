@@ -12,7 +12,7 @@ import { repository } from '../town/repository.ts';
 import { openWorld, type World } from './world.ts';
 
 /** Commands are whole processes, and others use the machine too. */
-const PATIENCE_MS = 90_000;
+const PATIENCE_MS = 240_000;
 const BIN = join(repository(), 'hub/bin/simpul-hub.js');
 const BOTH = ['--officer', 'Ani Rahayu', 'Budi Santoso'] as const;
 

@@ -18,7 +18,7 @@ export interface Batch {
 }
 
 const WORKS = ['post', 'cancel', 'card', 'alarm', 'hold', 'release', 'settle', 'expire'] as const;
-const USES = ['no-pin', 'pin', 'spend', 'income'] as const;
+const USES = ['no-pin', 'pin', 'spend', 'income', 'budget'] as const;
 const GUARDS = ['card-active', 'pause', 'day', 'cap', 'next', 'idle', 'room', 'float', ...USES] as const;
 const NOTHING = -1;
 
@@ -88,14 +88,16 @@ export class Packer {
     return this.#texts.push(text) - 1;
   }
 
-  #post({ key, hash, at, verdict, slot, facts, evidence }: PostRequest): void {
+  #post({ key, hash, at, verdict, slot, facts, evidence, follows }: PostRequest): void {
     this.#num(key.origin, key.seq, at, this.#text(hash));
     this.#num(toWire(facts.amount), this.#text(facts.card), this.#text(facts.issuer), this.#text(facts.acquirer));
-    this.#num(this.#text(facts.outlet));
+    this.#num(this.#text(facts.outlet), facts.passengers ?? 1);
     if (slot === null) this.#num(NOTHING);
     else this.#num(this.#text(slot.card), slot.keyVersion, slot.tmc);
     this.#num(evidence === null ? NOTHING : evidence.length);
     if (evidence !== null) this.#bytes.push(evidence);
+    this.#num(follows === undefined ? 0 : follows.length);
+    if (follows !== undefined) for (const next of follows) this.#post(next);
     if ('refuse' in verdict) {
       this.#num(NOTHING, this.#text(verdict.refuse), this.#text(verdict.outcome));
       return;
@@ -123,6 +125,9 @@ export class Packer {
     } else if (guard.kind === 'income') {
       this.#account(guard.account);
       this.#num(toWire(guard.amount), toWire(guard.month));
+    } else if (guard.kind === 'budget') {
+      this.#account(guard.account);
+      this.#num(toWire(guard.low));
     } else if (guard.kind === 'next') this.#num(this.#text(guard.card), guard.keyVersion, guard.tmc);
     else if (guard.kind === 'idle') this.#account(guard.account);
     else if (guard.kind === 'float') this.#num(this.#text(guard.outlet), toWire(guard.delta));
@@ -196,11 +201,14 @@ class Reader {
     const key = { origin: this.#num(), seq: this.#num() };
     const [at, hash] = [this.#num(), this.#text()];
     const [amount, card, issuer, acquirer] = [this.#money(), this.#text(), this.#text(), this.#text()];
-    const facts = { amount, card, issuer, acquirer, outlet: this.#text() };
+    const [outlet, riders] = [this.#text(), this.#num()];
+    const facts = { amount, card, issuer, acquirer, outlet, passengers: riders > 1 ? riders : undefined };
     const slotCard = this.#num();
     const slot = slotCard === NOTHING ? null : this.#slot(this.#at(slotCard));
     const evidence = this.#evidence();
-    return { key, hash, at, verdict: this.#verdict(), slot, facts, evidence };
+    const follows = this.#list(() => this.#request());
+    const request = { key, hash, at, verdict: this.#verdict(), slot, facts, evidence };
+    return follows.length === 0 ? request : { ...request, follows };
   }
 
   #account(): Account {
@@ -246,6 +254,7 @@ class Reader {
     if (kind === 'income') return { kind, account: this.#account(), amount: this.#money(), month: this.#money() };
     if (kind === 'next') return { kind, card: this.#text(), keyVersion: this.#num(), tmc: this.#num() };
     if (kind === 'float') return { kind, outlet: this.#text(), delta: this.#money() };
+    if (kind === 'budget') return { kind, account: this.#account(), low: this.#money() };
     if (kind === 'idle') return { kind, account: this.#account() };
     if (kind === 'room') return { kind, account: this.#account(), amount: this.#money(), max: this.#money() };
     return { kind: 'card-active', card: this.#text() };

@@ -2,7 +2,7 @@
 import Database from 'better-sqlite3';
 import type { CooperativeId, OutletId } from '../../../protocol/ids.ts';
 import type { Receipt } from '../../../protocol/receipt.ts';
-import { isPricedKind } from '../../../protocol/tariffs.ts';
+import { type FeeShare, isPricedKind, splitByWeight } from '../../../protocol/tariffs.ts';
 import type { BookedSale } from '../../rules/simulation.ts';
 import { VOID_ORIGIN } from '../ledger.ts';
 import { keyNumber } from './decisions.ts';
@@ -12,7 +12,7 @@ const ABOVE = keyNumber({ origin: VOID_ORIGIN, seq: 0 });
 
 // A void is of the month in which it was booked, and priced as its sale was.
 const SALES = `SELECT coalesce(sale.kind, entry.kind) AS kind, coalesce(sale.date, entry.date) AS date,
-    entry.receipt, entry.kind = 'void' AS voids
+    entry.receipt, sale.receipt AS voided
   FROM entry LEFT JOIN entry sale ON entry.kind = 'void' AND sale.key = entry.key - ${ABOVE}
   WHERE entry.date BETWEEN ? AND ? AND entry.legs > 0`;
 
@@ -20,7 +20,21 @@ interface Row {
   readonly kind: string;
   readonly date: string;
   readonly receipt: string;
-  readonly voids: 0 | 1;
+  /** Receipt of the sale that this is the void of. */
+  readonly voided: string | null;
+}
+
+const sharesOf = (shares: Receipt['shares']): FeeShare[] =>
+  shares.map(({ to, amount }) => ({ to: to as CooperativeId, amount: BigInt(amount) }));
+
+/** A void's receipt does not say who gives back what of the fee: all of it, or what refunds before have left of it. */
+function givenBack(fee: bigint, sale: Receipt): FeeShare[] {
+  const shares = sharesOf(sale.shares);
+  const parts = splitByWeight(
+    fee,
+    shares.map(({ amount }) => amount),
+  );
+  return shares.map(({ to }, at) => ({ to, amount: parts[at] ?? 0n }));
 }
 
 /**
@@ -38,7 +52,7 @@ export function* bookedSales(
   const db = new Database(path, { readonly: true, fileMustExist: true });
   try {
     for (const row of db.prepare(SALES).iterate(`${month}-01`, `${month}-31`) as IterableIterator<Row>) {
-      const { kind, date, voids } = row;
+      const { kind, date, voided } = row;
       const { issuer, acquirer, outlet, amount, fee, shares } = JSON.parse(row.receipt) as Receipt;
       if (!isPricedKind(kind) || issuer === null || acquirer === null) continue;
       yield {
@@ -48,9 +62,9 @@ export function* bookedSales(
         class: classOf(outlet as OutletId | null),
         amount: BigInt(amount),
         fee: BigInt(fee),
-        shares: shares.map((share) => ({ to: share.to as CooperativeId, amount: BigInt(share.amount) })),
+        shares: voided === null ? sharesOf(shares) : givenBack(BigInt(fee), JSON.parse(voided) as Receipt),
         date,
-        voids: voids === 1,
+        voids: voided !== null,
       };
     }
   } finally {

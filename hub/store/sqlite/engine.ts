@@ -20,7 +20,7 @@ import type {
 import { type Books, openBooks } from './books.ts';
 import { openCards } from './cards.ts';
 import { openDatabase } from './database.ts';
-import { keyNumber, keyOf, openDecisions } from './decisions.ts';
+import { type Decision, keyNumber, keyOf, openDecisions } from './decisions.ts';
 import { type Floats, type Holds, openFloats, openHolds, slipOf } from './holds.ts';
 import { type Desk, judgeCancel, judgePost } from './judge.ts';
 import { expireHolds, judgeHold, judgeRelease, judgeSettle } from './judgehold.ts';
@@ -55,6 +55,7 @@ export interface Engine {
   readonly standing: (key: DecisionKey) => Standing | null;
   readonly openReloads: () => readonly OpenReload[];
   readonly openHold: (key: DecisionKey) => string | null;
+  readonly ending: (key: DecisionKey) => string | null;
   readonly holds: () => readonly OpenHold[];
   readonly disputes: () => readonly OpenDispute[];
   readonly float: (outlet: OutletId) => bigint;
@@ -167,6 +168,13 @@ const timeOf = (work: Work | undefined): number => {
   return work.do === 'settle' ? work.settlement.at : work.at;
 };
 
+/** Legs of a decision, of this batch too once that is flushed. */
+function legsOf(sql: Frame, flush: () => void, { leg, legs }: Pick<Decision, 'leg' | 'legs'>): readonly Leg[] {
+  flush();
+  const rows = sql.legs.all(leg, leg + legs) as (Account & { amount: bigint })[];
+  return rows.map(({ amount, ...account }): Leg => ({ account, amount }));
+}
+
 /** Walks an account's chain from `after`, or from its head; the newest line first. */
 function chainOf(books: Books, line: Frame['line'], account: Account, after: number | null, limit: number): Line[] {
   const { id, head } = books.peek(account);
@@ -202,13 +210,14 @@ function perform(desk: Desk, work: Work, writeAlarm: (alarm: Alarm) => void): An
 }
 
 /** What may be asked of holds and floats. */
-function questions(holds: Holds, floats: Floats): Pick<Engine, 'openHold' | 'holds' | 'float'> {
+function questions(holds: Holds, floats: Floats): Pick<Engine, 'openHold' | 'ending' | 'holds' | 'float'> {
   return {
     openHold: (key) => {
       const hold = holds.find(keyNumber(key));
       return hold && JSON.stringify(slipOf(hold));
     },
-    holds: () => holds.open().map((hold) => ({ ...slipOf(hold), key: keyOf(hold.key) })),
+    holds: () => holds.open().map((hold) => ({ ...slipOf(hold), key: keyOf(hold.key), claim: hold.claim })),
+    ending: (key) => holds.answerOf(keyNumber(key)),
     float: floats.of,
   };
 }
@@ -235,6 +244,7 @@ export function openEngine({ path, walPages = WAL_PAGES }: EngineOptions): Engin
   const version = sql.version.get();
   let tidyAt = walPages;
   let mayWrite = makeAllowance();
+  const spent = new Map<string, string>();
 
   const writeAlarm = ({ at, kind, kiosk, detail }: Alarm) => void sql.alarm.run(at, kind, kiosk, detail);
 
@@ -265,12 +275,9 @@ export function openEngine({ path, walPages = WAL_PAGES }: EngineOptions): Engin
       returned,
       window: openWindow(timeOf(batch.find((work) => timeOf(work) > 0))),
       // A kiosk can repeat what raises one without end and without using up its sequence numbers.
+      spent,
       alarm: (alarm) => void (mayWrite(alarm) && writeAlarm(alarm)),
-      legsOf: ({ leg, legs }) => {
-        flush();
-        const rows = sql.legs.all(leg, leg + legs) as (Account & { amount: bigint })[];
-        return rows.map(({ amount, ...account }): Leg => ({ account, amount }));
-      },
+      legsOf: (decision) => legsOf(sql, flush, decision),
     };
     const answers = batch.map((work) => perform(desk, work, writeAlarm));
     flush();
@@ -285,6 +292,7 @@ export function openEngine({ path, walPages = WAL_PAGES }: EngineOptions): Engin
       if (db.inTransaction) db.exec('ROLLBACK');
       for (const part of [books, cards, decisions, holds, floats]) part.reload();
       mayWrite = makeAllowance();
+      spent.clear();
       if (!isolated(error)) throw error;
       if (batch.length > 1) return batch.flatMap((work) => apply([work]));
       return [{ kind: 'fault', message: error instanceof Error ? error.message : String(error) }];

@@ -24,6 +24,12 @@ export interface Hold {
   /** The slot of the card's certificate, where it proved one. */
   readonly slot: Slot | null;
   readonly evidence: Uint8Array | null;
+  /** What it drew from the card's sums without PIN. */
+  readonly counted: bigint;
+  /** Id of the decision that was to come next when it was held: tells which of the card's PINs came after it. */
+  readonly next: number;
+  /** What was said at its release; null before. */
+  claim: string | null;
 }
 
 /** How the row says that a hold has ended. */
@@ -37,6 +43,8 @@ export interface Holds {
   readonly add: (hold: Hold) => void;
   readonly release: (hold: Hold, at: number, claim: string) => void;
   readonly end: (hold: Hold, state: HoldEnd, by: Pick<Settlement, 'officers' | 'answer'>) => void;
+  /** What a biller said that ended the hold of this key, or null. */
+  readonly answerOf: (key: number) => string | null;
   /** Reads the open holds again and sets their money aside in the books. */
   readonly reload: () => void;
 }
@@ -69,14 +77,15 @@ export function slipOf({ key, hash, state, at, until, released, instruction, fac
   };
 }
 
-type Row = Omit<Hold, 'instruction' | 'facts' | 'slot'> & {
+type Row = Omit<Hold, 'instruction' | 'facts' | 'slot' | 'counted'> & {
+  readonly counted: number;
   readonly instruction: string;
   readonly facts: string;
   readonly slot: string | null;
 };
 
-const OPEN = `SELECT key, hash, state, at, until, released, instruction, facts, slot, evidence
-  FROM hold
+const OPEN = `SELECT key, hash, state, at, until, released, instruction, facts, slot, evidence,
+    counted, next, claim FROM hold
   WHERE state = 'held' OR state = 'released' ORDER BY at, key`;
 
 const holdOf = (row: Row): Hold => ({
@@ -84,6 +93,7 @@ const holdOf = (row: Row): Hold => ({
   instruction: read(row.instruction),
   facts: read(row.facts),
   slot: row.slot === null ? null : (JSON.parse(row.slot) as Slot),
+  counted: BigInt(row.counted),
 });
 
 /** The open holds of a ledger file, whoever has it open. */
@@ -94,10 +104,12 @@ export function readHolds(db: Database.Database): readonly Hold[] {
 /** Opens the holds of a ledger database; what they wait for is set aside in its books. */
 export function openHolds(db: Database.Database, books: Pick<Books, 'reserve' | 'unreserve'>): Holds {
   const insert = db.prepare(
-    `INSERT INTO hold (key, hash, state, at, until, released, instruction, facts, slot, evidence)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO hold (key, hash, state, at, until, released, instruction, facts, slot, evidence,
+        counted, next)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
   const released = db.prepare("UPDATE hold SET state = 'released', released = ?, claim = ? WHERE key = ?");
+  const answerOf = db.prepare('SELECT answer FROM hold WHERE key = ?').pluck();
   const ended = db.prepare('UPDATE hold SET state = ?, officers = ?, answer = ? WHERE key = ?');
   const kept = new Map<number, Hold>();
 
@@ -114,9 +126,10 @@ export function openHolds(db: Database.Database, books: Pick<Books, 'reserve' | 
     find: (key) => kept.get(key) ?? null,
     open: () => [...kept.values()],
     add(hold) {
-      const { key, hash, state, at, until, instruction, facts, evidence } = hold;
+      const { key, hash, state, at, until, instruction, facts, evidence, counted, next } = hold;
       const slot = hold.slot && JSON.stringify(hold.slot);
-      insert.run(key, hash, state, at, until, hold.released, write(instruction), write(facts), slot, evidence);
+      const [what, said] = [write(instruction), write(facts)];
+      insert.run(key, hash, state, at, until, hold.released, what, said, slot, evidence, counted, next);
       kept.set(key, hold);
       books.reserve(legsOf(hold));
     },
@@ -124,12 +137,14 @@ export function openHolds(db: Database.Database, books: Pick<Books, 'reserve' | 
       released.run(at, claim, hold.key);
       hold.state = 'released';
       hold.released = at;
+      hold.claim = claim;
     },
     end(hold, state, { officers, answer = null }) {
       ended.run(state, officers, answer, hold.key);
       kept.delete(hold.key);
       books.unreserve(legsOf(hold));
     },
+    answerOf: (key) => (answerOf.get(key) as string | null | undefined) ?? null,
     reload,
   };
 }

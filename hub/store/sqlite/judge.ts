@@ -4,6 +4,7 @@ import { businessDate } from '../../../protocol/dates.ts';
 import type { CardUid } from '../../../protocol/ids.ts';
 import type { Outcome } from '../../../protocol/receipt.ts';
 import type { Refusal } from '../../../protocol/refusals.ts';
+import type { AccountKind } from '../../rules/accounts.ts';
 import type { Entry, Guard, Leg, ReceiptFacts } from '../../rules/entries.ts';
 import { imbalance } from '../../rules/postings.ts';
 import { receiptOf } from '../../rules/receipt.ts';
@@ -24,6 +25,7 @@ import { type Decision, type Decisions, keyNumber, keyOf } from './decisions.ts'
 import { type Derived, derive, deriveReturn } from './derive.ts';
 import { type Floats, type Holds, mustBeHeld } from './holds.ts';
 import { countLeg, dateOfUse, usageRefusal, warnOfCaps } from './judgelimits.ts';
+import { returnReward, warnOfBudget } from './judgereward.ts';
 import type { ReturnedRows } from './returned.ts';
 
 /** What a judge has on the desk during one batch. */
@@ -37,6 +39,8 @@ export interface Desk {
   /** The open settlement window. */
   readonly window: number;
   readonly alarm: (alarm: Alarm) => void;
+  /** Budgets by account name, with the business date of the last alarm that they are spent. */
+  readonly spent: Map<string, string>;
   /** Legs of a decision as they were posted, of this batch too. */
   readonly legsOf: (decision: Decision) => readonly Leg[];
 }
@@ -82,6 +86,9 @@ function fillSlot(desk: Desk, { slot, key, at, verdict }: PostRequest): 'slot-ta
   return 'certificate-invalid';
 }
 
+/** Why an account that must stand at zero refuses: takings that owe, or a reload on its way. */
+const idleRefusal = (kind: AccountKind): Refusal => (kind === 'receivable' ? 'takings-owe' : 'reload-open');
+
 function guardRefusal(desk: Desk, guards: readonly Guard[], legs: readonly Leg[], at: number, date: string) {
   for (const guard of guards) {
     if (guard.kind === 'cap') {
@@ -89,7 +96,7 @@ function guardRefusal(desk: Desk, guards: readonly Guard[], legs: readonly Leg[]
       // What leaves it owing no more breaks no cap: its members' money at home must not hang on what it owes elsewhere.
       if (after > guard.max && after > desk.books.positionAfter(guard.cooperative, [])) return 'debit-cap';
     } else if (guard.kind === 'idle') {
-      if (desk.books.peek(guard.account).balance !== 0n) return 'reload-open';
+      if (desk.books.peek(guard.account).balance !== 0n) return idleRefusal(guard.account.kind);
     } else if (guard.kind === 'float') {
       if (guard.delta < 0n && desk.floats.of(guard.outlet) + guard.delta < 0n) return 'float-short';
     } else if (guard.kind === 'room') {
@@ -99,7 +106,7 @@ function guardRefusal(desk: Desk, guards: readonly Guard[], legs: readonly Leg[]
     } else if (guard.kind === 'spend' || guard.kind === 'income') {
       const refusal = usageRefusal(desk, guard, date);
       if (refusal !== null) return refusal;
-    } else {
+    } else if (guard.kind !== 'budget') {
       const refusal = judgeCard(desk.cards.get(guard.card), guard, at, date);
       if (refusal !== null) return refusal;
     }
@@ -118,7 +125,8 @@ export function draft(desk: Desk, { key, at, verdict }: PostRequest): Drafted {
   return { derived, guards: verdict.guards };
 }
 
-function mustBalance({ origin, seq }: DecisionKey, { legs }: Entry): void {
+/** @throws RangeError if it does not: a bug of the caller or rules. */
+export function mustBalance({ origin, seq }: DecisionKey, { legs }: Entry): void {
   const fault = imbalance(legs);
   if (fault !== null) throw new RangeError(`entry ${origin}/${seq} does not balance: ${fault}`);
 }
@@ -314,9 +322,15 @@ export function judgePost(desk: Desk, request: PostRequest): Posting {
     moveFloats(desk, judged.guards);
     warnOfCaps(desk, request, judged);
   }
+  warnOfBudget(desk, request, judged, date);
   const recorded = { key, hash, at, date, facts, slot, evidence, counted };
   if (isToldOnly(verdict, judged)) return answer(desk, decisionOf(desk, judged, recorded), false);
-  return answer(desk, record(desk, judged, recorded), false);
+  const decision = record(desk, judged, recorded);
+  if (decision.outcome === 'approved') {
+    if (decision.original !== null) returnReward(desk, decision);
+    if (request.follows !== undefined) for (const next of request.follows) judgePost(desk, next);
+  }
+  return answer(desk, decision, false);
 }
 
 /** Undoes an approved sale: what is left of it goes back to the member. */
@@ -339,7 +353,8 @@ function voidSale(desk: Desk, sale: Decision, at: number): void {
   const facts = { amount: sale.amount, card, issuer, acquirer, outlet };
   const date = businessDate(at);
   const approved = { approve: derived.entry, accounts, guards: [], derived };
-  record(desk, approved, { key: voidKey(key), hash: '', at, date, facts, slot: null, evidence: null, counted: 0n });
+  const blank = { hash: '', slot: null, evidence: null, counted: 0n };
+  returnReward(desk, record(desk, approved, { key: voidKey(key), at, date, facts, ...blank }));
   if (sale.card !== null) desk.cards.discount(sale.card, key.origin, sale);
 }
 

@@ -3,9 +3,16 @@
 import { businessDate } from '../../../protocol/dates.ts';
 import type { Outcome } from '../../../protocol/receipt.ts';
 import type { Refusal } from '../../../protocol/refusals.ts';
-import type { ReceiptFacts } from '../../rules/entries.ts';
+import type { Guard, ReceiptFacts } from '../../rules/entries.ts';
 import { entryOf } from '../../rules/postings.ts';
-import { type DecisionKey, DISPUTE_END_ORIGIN, type HoldAnswer, type PostRequest, type Settlement } from '../ledger.ts';
+import {
+  type DecisionKey,
+  DISPUTE_END_ORIGIN,
+  type HoldAnswer,
+  type PostRequest,
+  type Settlement,
+  VOID_ORIGIN,
+} from '../ledger.ts';
 import { keyNumber, keyOf } from './decisions.ts';
 import { type Hold, legsOf, mustBeHeld, slipOf } from './holds.ts';
 import {
@@ -53,11 +60,20 @@ export function judgeHold(desk: Desk, request: PostRequest, until: number): Hold
     facts,
     slot,
     evidence,
+    counted: count(desk, judged.guards, at, date),
+    next: desk.decisions.nextId(),
+    claim: null,
   };
   warnOfCaps(desk, request, judged);
   desk.holds.add(made);
   moveFloat(desk, made, 'held');
   return open(made);
+}
+
+/** What is held counts as spent: otherwise a card could hold more in a day than it may pay. */
+function count(desk: Desk, guards: readonly Guard[], at: number, date: string): bigint {
+  const uid = guards.find((guard) => guard.kind === 'pause')?.card;
+  return uid === undefined ? 0n : desk.cards.count(uid, guards, at, date, desk.decisions.nextId());
 }
 
 /** Cash that leaves a drawer is not there for others from the hold on; cash that comes in only once it is posted. */
@@ -72,9 +88,15 @@ function moveFloat(desk: Desk, { instruction, facts }: Hold, now: 'held' | 'post
 }
 
 /** What is written down when a hold ends. */
-function recordEnd(desk: Desk, { key, hash, facts, slot, evidence }: Hold, at: number, judged: Judged): HoldAnswer {
-  const recorded = { key: keyOf(key), hash, at, date: businessDate(at), facts, slot, evidence, counted: 0n };
-  return answer(desk, record(desk, judged, recorded), false);
+function recordEnd(
+  desk: Desk,
+  { key, hash, facts, slot, evidence, counted }: Hold,
+  at: number,
+  judged: Judged,
+): HoldAnswer {
+  const recorded = { key: keyOf(key), hash, at, date: businessDate(at), facts, slot, evidence };
+  const drawn = 'approve' in judged ? counted : 0n;
+  return answer(desk, record(desk, judged, { ...recorded, counted: drawn }), false);
 }
 
 type By = Pick<Settlement, 'officers' | 'answer'>;
@@ -89,6 +111,11 @@ interface Void {
 function makeVoid(desk: Desk, hold: Hold, at: number, { outcome, reason, by }: Void): HoldAnswer {
   desk.holds.end(hold, 'voided', by);
   moveFloat(desk, hold, 'voided');
+  const { card } = hold.facts;
+  if (card !== null && hold.instruction.kind === 'bill') {
+    const drawn = { id: hold.next, at: hold.at, date: businessDate(hold.at), counted: hold.counted };
+    desk.cards.discount(card, keyOf(hold.key).origin % VOID_ORIGIN, drawn);
+  }
   return recordEnd(desk, hold, at, { refuse: reason, outcome });
 }
 

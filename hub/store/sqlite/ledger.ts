@@ -36,6 +36,7 @@ export type Call =
   | { readonly id: number; readonly do: 'holds' }
   | { readonly id: number; readonly do: 'disputes' }
   | { readonly id: number; readonly do: 'openHold'; readonly key: DecisionKey }
+  | { readonly id: number; readonly do: 'ending'; readonly key: DecisionKey }
   | { readonly id: number; readonly do: 'float'; readonly outlet: OutletId }
   | { readonly id: number; readonly do: 'close' };
 
@@ -255,6 +256,7 @@ export async function openLedger({
     settle: (settlement) => queue.push({ do: 'settle', settlement }, holding),
     expire: (at) => queue.push({ do: 'expire', at }, done),
     openHold: (key) => link.ask<string | null>({ do: 'openHold', key }),
+    ending: (key) => link.ask<string | null>({ do: 'ending', key }),
     holds: () => link.ask<readonly OpenHold[]>({ do: 'holds' }),
     disputes: () => link.ask<readonly OpenDispute[]>({ do: 'disputes' }),
     float: (outlet) => link.ask<bigint>({ do: 'float', outlet }),

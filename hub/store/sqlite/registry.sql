@@ -101,6 +101,51 @@ BEGIN SELECT RAISE(ABORT, 'who changed a limit never changes'); END;
 CREATE TRIGGER IF NOT EXISTS limit_change_kept BEFORE DELETE ON limit_change
 BEGIN SELECT RAISE(ABORT, 'who changed a limit is never forgotten'); END;
 
+-- Rules that reward payments; see `Incentive` in hub/rules/incentives.ts. Only the end of one ever changes.
+CREATE TABLE IF NOT EXISTS incentive (
+  id           TEXT PRIMARY KEY,
+  cooperative  TEXT NOT NULL REFERENCES cooperative (id),
+  budget       TEXT NOT NULL,
+  kind         TEXT NOT NULL CHECK (kind = 'purchase'),
+  form         TEXT NOT NULL CHECK (form IN ('cashback', 'points')),
+  outlet       TEXT REFERENCES outlet (id),
+  acquirer     TEXT REFERENCES cooperative (id),
+  members      TEXT REFERENCES cooperative (id),
+  fixed        INTEGER NOT NULL CHECK (fixed >= 0),
+  basis_points INTEGER NOT NULL CHECK (basis_points BETWEEN 0 AND 10000),
+  most         INTEGER NOT NULL CHECK (most > 0),
+  least        INTEGER NOT NULL CHECK (least >= 0),
+  valid_from   TEXT NOT NULL,
+  valid_until  TEXT
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER IF NOT EXISTS incentive_kept BEFORE DELETE ON incentive
+BEGIN SELECT RAISE(ABORT, 'a rule that rewarded payments is never forgotten'); END;
+CREATE TRIGGER IF NOT EXISTS incentive_fixed BEFORE UPDATE OF id, cooperative, budget, kind, form, outlet, acquirer,
+  members, fixed, basis_points, most, least, valid_from ON incentive
+BEGIN SELECT RAISE(ABORT, 'end a rule and add another: what was rewarded by it stays explained'); END;
+
+-- Balance of a budget, in rupiah, at which its officers are warned.
+CREATE TABLE IF NOT EXISTS incentive_budget (
+  cooperative TEXT NOT NULL REFERENCES cooperative (id),
+  id          TEXT NOT NULL,
+  low         INTEGER NOT NULL CHECK (low >= 0),
+  PRIMARY KEY (cooperative, id)
+) STRICT, WITHOUT ROWID;
+
+-- Who added, ended or funded what: JSON, amounts in rupiah.
+CREATE TABLE IF NOT EXISTS incentive_change (
+  id       INTEGER PRIMARY KEY AUTOINCREMENT,
+  at       INTEGER NOT NULL,
+  what     TEXT NOT NULL CHECK (what IN ('add', 'end', 'fund')),
+  name     TEXT NOT NULL,
+  after    TEXT NOT NULL,
+  officers TEXT NOT NULL
+) STRICT;
+CREATE TRIGGER IF NOT EXISTS incentive_change_final BEFORE UPDATE ON incentive_change
+BEGIN SELECT RAISE(ABORT, 'who changed an incentive never changes'); END;
+CREATE TRIGGER IF NOT EXISTS incentive_change_kept BEFORE DELETE ON incentive_change
+BEGIN SELECT RAISE(ABORT, 'who changed an incentive is never forgotten'); END;
+
 -- `told`: status and counter key as the ledger last had them; it has a file of its own and is told after this one.
 CREATE TABLE IF NOT EXISTS card (
   uid              TEXT PRIMARY KEY REFERENCES chip (uid),
@@ -234,12 +279,15 @@ BEGIN SELECT RAISE(ABORT, 'what was said of a dispute is never forgotten'); END;
 CREATE TRIGGER IF NOT EXISTS dispute_note_final BEFORE UPDATE ON dispute_note
 BEGIN SELECT RAISE(ABORT, 'what was said of a dispute never changes'); END;
 
+-- `owner`: NULL where the outlet is the cooperative's own. `payees`: JSON, empty where the outlet earns all it takes.
 CREATE TABLE IF NOT EXISTS outlet (
   id          TEXT PRIMARY KEY,
   cooperative TEXT NOT NULL REFERENCES cooperative (id),
   name        TEXT NOT NULL,
   class       TEXT NOT NULL,
-  open        INTEGER NOT NULL CHECK (open IN (0, 1))
+  open        INTEGER NOT NULL CHECK (open IN (0, 1)),
+  owner       TEXT REFERENCES member (id),
+  payees      TEXT NOT NULL DEFAULT '[]' CHECK (json_type(payees) IS 'array')
 ) STRICT, WITHOUT ROWID;
 
 -- AUTOINCREMENT: a number is never given twice, not even if the row with the highest one should vanish. The trigger keeps the
@@ -251,7 +299,7 @@ CREATE TABLE IF NOT EXISTS kiosk (
   serial      TEXT NOT NULL UNIQUE,
   sealing_key BLOB NOT NULL CHECK (length(sealing_key) = 65),
   witness     BLOB NOT NULL,
-  role        TEXT NOT NULL CHECK (role IN ('stall', 'issuing', 'counter')),
+  role        TEXT NOT NULL CHECK (role IN ('stall', 'issuing', 'counter', 'bills')),
   offline     INTEGER NOT NULL CHECK (offline IN (0, 1)),
   revoked     INTEGER NOT NULL CHECK (revoked IN (0, 1))
 ) STRICT;

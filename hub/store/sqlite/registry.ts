@@ -4,6 +4,7 @@ import type { CardUid, CooperativeId, KioskName, KioskNo, MemberId, OutletId } f
 import { CAP_ALERT } from '../../../protocol/limits.ts';
 import type { Tariff } from '../../../protocol/tariffs.ts';
 import { mayBecome } from '../../rules/lifecycle.ts';
+import { type PayeeBook, payeesFault, takingsOf } from '../../rules/payees.ts';
 import type { CardStock } from '../cardstock.ts';
 import type { Drains } from '../drains.ts';
 import type { Card, Cooperative, Kiosk, Making, Member, Outlet, Registry } from '../registry.ts';
@@ -11,6 +12,7 @@ import { openCardStock } from './cardstock.ts';
 import { openDatabase } from './database.ts';
 import { openDisputeNotes } from './disputenotes.ts';
 import { openDrains } from './drains.ts';
+import { type LoadedIncentives, loadIncentives, openIncentives } from './incentives.ts';
 import { openLicences } from './licences.ts';
 import { type LoadedLimits, loadLimits, openLimits, shipProfiles } from './limits.ts';
 import { openTariffBooks } from './tariffbooks.ts';
@@ -36,15 +38,26 @@ const sql = {
     made_seq AS seq, made_slot AS slot, made_at AS at FROM card`,
   untold: "SELECT uid FROM card WHERE status <> 'personalising' AND told <> status || ' ' || tmac_key_version",
   told: 'UPDATE card SET told = ? WHERE uid = ?',
-  outlet: `INSERT INTO outlet (id, cooperative, name, class, open) VALUES (?, ?, ?, ?, ?)
+  outlet: `INSERT INTO outlet (id, cooperative, name, class, open, owner, payees) VALUES (?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET cooperative = excluded.cooperative, name = excluded.name, class = excluded.class,
-      open = excluded.open`,
+      open = excluded.open, owner = excluded.owner, payees = excluded.payees`,
   kiosk: `INSERT INTO kiosk (name, outlet, serial, sealing_key, witness, role, offline, revoked)
     VALUES (?, ?, ?, ?, ?, ?, ?, 0)`,
   revoke: 'UPDATE kiosk SET revoked = 1 WHERE no = ?',
 } as const;
 
-interface Loaded extends LoadedLimits {
+type OutletRow = Pick<Outlet, 'id' | 'cooperative' | 'name' | 'class' | 'open'> & {
+  readonly owner: MemberId | null;
+  readonly payees: string;
+};
+
+function outletOf({ open, owner, payees: text, ...row }: OutletRow): Outlet {
+  const payees = JSON.parse(text) as NonNullable<Outlet['payees']>;
+  const outlet = { ...row, open: Boolean(open) };
+  return { ...outlet, ...(owner === null ? {} : { owner }), ...(payees.length === 0 ? {} : { payees }) };
+}
+
+interface Loaded extends LoadedLimits, LoadedIncentives {
   readonly cooperatives: Map<CooperativeId, Cooperative>;
   readonly members: Map<MemberId, Member>;
   readonly cards: Map<CardUid, Card>;
@@ -58,13 +71,14 @@ function load(db: Database.Database): Loaded {
   const all = <T>(query: string) => db.prepare(query).all() as Row<T>[] as T[];
   const money = <T>(query: string) => db.prepare(query).safeIntegers().all() as T[];
   const by = <Key, T>(rows: readonly T[], key: (row: T) => Key) => new Map(rows.map((row) => [key(row), row]));
-  const outlets = all<Outlet>('SELECT id, cooperative, name, class, open FROM outlet');
+  const outlets = all<OutletRow>('SELECT id, cooperative, name, class, open, owner, payees FROM outlet');
   const kiosks = all<Kiosk>(
     `SELECT no, name, outlet, serial, sealing_key AS sealingKey, witness, role, offline, revoked
       FROM kiosk ORDER BY no`,
   );
   return {
     ...loadLimits(db),
+    ...loadIncentives(db),
     cooperatives: by(
       money<Cooperative & { capAlert: bigint }>(sql.cooperatives).map((row) => ({
         ...row,
@@ -80,16 +94,20 @@ function load(db: Database.Database): Loaded {
       }),
       (c) => c.uid,
     ),
-    outlets: by(
-      outlets.map((outlet) => ({ ...outlet, open: Boolean(outlet.open) })),
-      (o) => o.id,
-    ),
+    outlets: by(outlets.map(outletOf), (o) => o.id),
     kiosks: by(
       kiosks.map((kiosk) => ({ ...kiosk, offline: Boolean(kiosk.offline), revoked: Boolean(kiosk.revoked) })),
       (k) => k.no,
     ),
     tariffs: by(loadTariffs(db), (t) => t.version),
   };
+}
+
+function insertOutlet(db: Database.Database, row: Outlet, book: PayeeBook): void {
+  const { id, cooperative, name, class: kind, open, owner = null, payees = [] } = row;
+  const fault = payeesFault(row, book);
+  if (fault !== null) throw new RangeError(`outlet ${id}: ${fault}`);
+  db.prepare(sql.outlet).run(id, cooperative, name, kind, open ? 1 : 0, owner, JSON.stringify(payees));
 }
 
 type CardMaps = Pick<Loaded, 'cards' | 'members'>;
@@ -199,6 +217,7 @@ export function openRegistry({ path }: { readonly path: string }): Registry {
     member: (id) => members.get(id),
     members: () => [...members.values()],
     outlet: (id) => outlets.get(id),
+    takings: (cooperative, name) => takingsOf(outlets.values(), cooperative, name),
     kiosk: (name) => named.get(name),
     kioskByNo: (no) => kiosks.get(no),
     kiosks: () => [...kiosks.values()],
@@ -211,15 +230,16 @@ export function openRegistry({ path }: { readonly path: string }): Registry {
       members.set(row.id, row);
     },
     putOutlet: (row) => {
-      db.prepare(sql.outlet).run(row.id, row.cooperative, row.name, row.class, row.open ? 1 : 0);
+      insertOutlet(db, row, { homeOf: (id) => members.get(id)?.cooperative, others: outlets.values() });
       outlets.set(row.id, row);
     },
     ...tariffRows(db, tariffs),
     ...openTariffBooks(db),
     ...cardRows(db, loaded),
-    ...openDisputeNotes(db),
     ...licences,
     ...openLimits(db, loaded),
+    ...openDisputeNotes(db),
+    ...openIncentives(db, loaded),
     enrol,
     revoke,
     refresh,

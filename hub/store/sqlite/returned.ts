@@ -47,7 +47,7 @@ export function openReturned(db: Database.Database): ReturnedRows {
   const put = db.prepare(`INSERT INTO returned (key, refunded, disputed, provisional, until, ended, cooperative, owner)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET refunded = excluded.refunded,
       disputed = excluded.disputed, provisional = excluded.provisional, until = excluded.until,
-      ended = excluded.ended`);
+      ended = excluded.ended, cooperative = excluded.cooperative, owner = excluded.owner`);
   const due = db.prepare('SELECT key FROM returned WHERE until <= ? ORDER BY until, key').pluck();
   return {
     of(key) {

@@ -106,8 +106,9 @@ CREATE TABLE IF NOT EXISTS gap (
 ) STRICT, WITHOUT ROWID;
 
 -- Money set aside for an undecided withdrawal or bill (TRUTH section 6). key = that of its decision, which stands in `entry` once the hold
--- has ended. instruction and facts are JSON, amounts in rupiah; claim is what the
--- kiosk said at the release, officers who ended it, answer what the biller said.
+-- has ended. instruction and facts are JSON, amounts in rupiah; counted is what it drew from the card's sums without PIN
+-- (before the decision `next`), claim what the
+-- kiosk said at the release or what the biller is asked for, officers who ended it, answer what the biller said.
 CREATE TABLE IF NOT EXISTS hold (
   key         INTEGER PRIMARY KEY,
   hash        TEXT NOT NULL,
@@ -119,6 +120,8 @@ CREATE TABLE IF NOT EXISTS hold (
   facts       TEXT NOT NULL,
   slot        TEXT,
   evidence    BLOB,
+  counted     INTEGER NOT NULL CHECK (counted >= 0),
+  next        INTEGER NOT NULL,
   claim       TEXT,
   officers    TEXT,
   answer      TEXT
@@ -167,7 +170,7 @@ CREATE TRIGGER IF NOT EXISTS entry_noted BEFORE UPDATE ON entry WHEN OLD.hash <>
 BEGIN SELECT RAISE(ABORT, 'a request is noted once'); END;
 CREATE TRIGGER IF NOT EXISTS entry_kept BEFORE DELETE ON entry
 BEGIN SELECT RAISE(ABORT, 'a decision is never deleted'); END;
-CREATE TRIGGER IF NOT EXISTS hold_final BEFORE UPDATE OF key, hash, at, until, instruction, facts, slot, evidence ON hold
+CREATE TRIGGER IF NOT EXISTS hold_final BEFORE UPDATE OF key, hash, at, until, instruction, facts, slot, evidence, counted, next ON hold
 BEGIN SELECT RAISE(ABORT, 'what is held never changes'); END;
 CREATE TRIGGER IF NOT EXISTS hold_forward BEFORE UPDATE OF state, released, claim, officers, answer ON hold
 WHEN OLD.state = 'posted' OR OLD.state = 'voided' OR NEW.state = 'held' OR (OLD.state = NEW.state)

@@ -11,6 +11,7 @@ function ask(engine: Engine, call: Exclude<Call, { do: 'apply' | 'close' }>): un
   if (call.do === 'standing') return engine.standing(call.key);
   if (call.do === 'openReloads') return engine.openReloads();
   if (call.do === 'openHold') return engine.openHold(call.key);
+  if (call.do === 'ending') return engine.ending(call.key);
   if (call.do === 'holds') return engine.holds();
   if (call.do === 'disputes') return engine.disputes();
   if (call.do === 'float') return engine.float(call.outlet);

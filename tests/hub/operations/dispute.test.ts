@@ -104,7 +104,7 @@ test('won: the outlet gives the money back; lost: the member does; the first dec
   }
 });
 
-test('the member may take it up; another member, another cooperative’s officer learn nothing of the payment', async () => {
+test('the member may take it up; another member or cooperative’s officer learns nothing of the payment', async () => {
   const { deps } = await paid();
   const strangers = [
     opening({ by: { member: 'ak-0002' as MemberId } }),
@@ -133,7 +133,7 @@ test('one officer, the same twice, no reason, too long a one, more credit than d
   expect(await books(world)).toEqual([980_000, 50_000, -30_000]);
 });
 
-test('a term that has run out ends at the cooperative’s cost, and a later decision is told that it came too late', async () => {
+test('a term that has run out ends at the cooperative’s cost, and a later decision is told so', async () => {
   const { world, deps } = await paid();
   await openDispute(deps(), opening());
   await world.hub.ledger.expire(Date.now() + 15 * DAY);

@@ -100,7 +100,7 @@ test('a stall gives a sale back in part and in full, to the account; more than t
   expect(await books(world)).toEqual([1_000_000, 0]);
 });
 
-test('asked again, also after a restart, a refund is answered the same and moves nothing; asking decides nothing', async () => {
+test('asked again, also after a restart, a refund is answered the same and moves nothing more', async () => {
   const world = await openWorld();
   const stall = await desk(world, 'lapak-12', 'stall-12');
   await buy(world, stall, 1, 50_000);
@@ -119,7 +119,7 @@ test('asked again, also after a restart, a refund is answered the same and moves
   expect((await books(world))[0]).toBe(970_000);
 });
 
-test('another outlet’s sale, another cooperative’s, one that was declined, one that never was: all told the same', async () => {
+test('another outlet’s sale, another cooperative’s, a declined one, one that never was: told the same', async () => {
   const world = await openWorld();
   const stall = await desk(world, 'lapak-12', 'stall-12');
   const other = await desk(world, 'lapak-31', 'stall-31');
@@ -175,7 +175,7 @@ test('a replaced card does not keep the money from its member, and no card is as
   expect(await books(world)).toEqual([1_000_000, 0]);
 });
 
-test('an issuing kiosk, another kiosk’s number, a reason nobody knows, nothing to give: refused without a decision', async () => {
+test('an issuing kiosk, another kiosk’s number, a reason nobody knows, nothing to give: refused', async () => {
   const world = await openWorld();
   const stall = await desk(world, 'lapak-12', 'stall-12');
   const issuing = await desk(world, 'kartu-1', 'stall-12', 'issuing');

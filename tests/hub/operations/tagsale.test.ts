@@ -121,6 +121,17 @@ describe('a sale with a tag', () => {
     expect(faults()).toEqual([]);
   });
 
+  test('for a group says how many rode, and is another sale for another number of them', async () => {
+    const tag = await issuedTag(hub, 'tk-0001');
+    const receipt = receiptOf(await pay(tag, desk(), { change: { passengers: 5 } }));
+    expect(receipt).toMatchObject({ outcome: 'approved', amount: 25_000, passengers: 5 });
+    const again = { seq: receipt.seq, change: { passengers: 4 } };
+    expect(await pay(tag, desk(), again)).toMatchObject({ refusal: 'body-differs' });
+    const uneven = receiptOf(await pay(tag, desk(), { change: { passengers: 3 } }));
+    expect(uneven).toMatchObject({ outcome: 'declined', reason: 'fare-uneven' });
+    expect(faults()).toEqual([]);
+  });
+
   test('leaves its transcript in the ledger, which the key confirms and the audit ties to the sale', async () => {
     const tag = await issuedTag(hub, 'tk-0001');
     receiptOf(await pay(tag, desk(), { amount: 1_500 }));

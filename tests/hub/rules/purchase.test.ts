@@ -54,6 +54,7 @@ const wrong: readonly (readonly [string, (facts: PurchaseFacts) => PurchaseFacts
   ['a licence for home only', (f) => ({ ...f, licenceOf: () => NO_LICENCE }), 'not-licensed', 'declined'],
   ['a rupiah above the limit', (f) => ({ ...f, limits: { ...f.limits, perTap: 49_999n } }), 'pay-limit', 'declined'],
   ['more than goes without PIN', (f) => ({ ...f, limits: { ...f.limits, pinAbove: 1n } }), 'pin-needed', 'declined'],
+  ['a fare not the same for each', (f) => ({ ...f, passengers: 3 }), 'fare-uneven', 'declined'],
 ];
 
 function certified(facts: PurchaseFacts, change: Partial<PurchaseFacts['certificate']>): PurchaseFacts {
@@ -147,4 +148,20 @@ test('a fee that the member pays is in the certified total: the outlet gets its 
   expect([fee, amountOf('member'), amountOf('payout')]).toEqual([500n, -50_000n, 49_500n]);
   const dear: Tariff = { ...tariff, min: 50_000n, max: 50_000n };
   expect(judgePurchase({ ...sound, tariffs: [dear] })).toEqual({ refuse: 'tariff-differs', outcome: 'declined' });
+});
+
+test('where a payee lives elsewhere the outlet’s cooperative comes to owe too, and its cap is guarded', () => {
+  const payees = [
+    { to: 'cooperative', weight: 76 },
+    { to: 'member', cooperative: 'kud' as CooperativeId, member: 'wayan' as MemberId, weight: 24 },
+  ] as const;
+  const guarded = (changes: Partial<PurchaseFacts>) => {
+    const verdict = judgePurchase({ ...sound, acquirerCap: 7n, ...changes });
+    if (!('approve' in verdict)) throw new Error(verdict.refuse);
+    return verdict.guards.filter(({ kind }) => kind === 'cap');
+  };
+  const issuer = { kind: 'cap', cooperative: 'angkot', max: 5_000_000n, alert: 4_000_000n };
+  expect(guarded({})).toEqual([issuer]);
+  expect(guarded({ outlet: { ...outlet, payees: payees.slice(0, 1) } })).toEqual([issuer]);
+  expect(guarded({ outlet: { ...outlet, payees } })).toEqual([issuer, { kind: 'cap', cooperative: 'pasar', max: 7n }]);
 });

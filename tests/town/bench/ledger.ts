@@ -29,8 +29,8 @@ const quickPlan: LedgerPlan = {
   sizes: [10_000, 100_000],
   warm: 3000,
   cells: cellsOf(18, 6),
-  turns: 8,
-  statements: { warm: 500, cold: 20 },
+  turns: 5,
+  statements: { warm: 500, cold: 8 },
   auditMax: 1_000_000,
 };
 const longPlan: LedgerPlan = {

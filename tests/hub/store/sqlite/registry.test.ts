@@ -99,6 +99,25 @@ test('a change replaces the row, and strangers are not there', () => {
   }
 });
 
+test('an outlet keeps its owner and payees, and one that names nobody’s account is refused', () => {
+  const path = ledgerPath();
+  const first = newRegistry(path);
+  const { id: owner } = member;
+  const payees = [
+    { to: 'payout', name: 'sopir', owner, weight: 70 },
+    { to: 'member', cooperative: cooperative.id, member: owner, weight: 24 },
+    { to: 'cooperative', weight: 6 },
+  ] as const;
+  first.putOutlet({ ...outlet, owner, payees });
+  const nobody = 'nobody' as MemberId;
+  expect(() => first.putOutlet({ ...outlet, owner: nobody })).toThrow('its owner nobody is not known');
+  for (const registry of [first, newRegistry(path, false)]) {
+    expect(registry.outlet(outlet.id)).toEqual({ ...outlet, owner, payees });
+    expect(registry.takings(cooperative.id, 'sopir')).toEqual({ cooperative: cooperative.id, name: 'sopir', owner });
+    expect(registry.takings(cooperative.id, 'toko')).toBeNull();
+  }
+});
+
 test('a kiosk number is given once: enrolled again, a name moves to a new number and the old one stays known', () => {
   const path = ledgerPath();
   const first = newRegistry(path);

@@ -80,7 +80,7 @@ function lossy() {
   return file;
 }
 
-test('a refund of a sale whose loss the issuer bore gives the member no more than the purse had, the loss the rest', () => {
+test('a refund of a sale whose loss the issuer bore gives the member what the purse had, the loss the rest', () => {
   const { engine, path } = lossy();
   words(engine, step({ kind: 'refund', amount: 25_000n, seq: 10 }));
   expect(engine.balances([member(), loss]).map(Number)).toEqual([25_000, -20_000]);

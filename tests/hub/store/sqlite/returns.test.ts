@@ -13,9 +13,9 @@ const original = `${KIOSK}/1`;
 const provisional = { cooperative: I, kind: 'provisional', owner: original } as const;
 const loss = { cooperative: I, kind: 'guarantee-loss', owner: original } as const;
 
-function back(kind: ReturnKind, origin: number, seq: number, amount: bigint, until?: number): Work {
+function back(kind: ReturnKind, origin: number, seq: number, amount: bigint, until?: number, whose = member()): Work {
   const dispute = until === undefined ? {} : { provisional: amount, until: String(until) };
-  const figures = { original, member: member(), amount, authority: 'mirror' as const, ...dispute };
+  const figures = { original, member: whose, amount, authority: 'mirror' as const, ...dispute };
   return post({
     key: { origin: origin + KIOSK, seq },
     hash: seq.toString(16).padStart(32, kind === 'refund' ? 'e' : 'd'),
@@ -84,5 +84,17 @@ test('a dispute nobody decides in time ends at the cost of the card’s cooperat
   ]);
   expect(engine.balances([member(), payout, provisional, loss])).toEqual([20_000n, 50_000n, 0n, -20_000n]);
   expect(engine.alarms(5)).toMatchObject([{ kind: 'dispute-lapsed' }]);
+  sound(path);
+});
+
+test('a dispute is of the member it was opened for, also where an earlier refund went to another', () => {
+  const { engine, path } = newFile();
+  const ani = member('ani');
+  words(engine, opening(50_000n), post(sale({ seq: 1 })), refund(10, 5_000n));
+  const opened = back('dispute', DISPUTE_ORIGIN, 1, 20_000n, NOON + DAY, ani);
+  expect(words(engine, opened)).toEqual(['approved']);
+  expect(engine.balances([member(), ani])).toEqual([5_000n, 20_000n]);
+  expect(words(engine, decide('dispute-lost'))).toEqual(['approved']);
+  expect(engine.balances([member(), ani, provisional])).toEqual([5_000n, 0n, 0n]);
   sound(path);
 });
