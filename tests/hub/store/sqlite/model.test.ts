@@ -6,9 +6,10 @@ import { type Engine, openEngine, type Work } from '../../../../hub/store/sqlite
 import { PLATFORM } from '../../../../protocol/ids.ts';
 import { said } from './counters.ts';
 import { ledgerPath } from './ledgerfile.ts';
-import type { Line } from './model.ts';
+import { type Line, wallOf } from './model.ts';
+import { isToldOnly } from './modelanswers.ts';
 import { type Draw, makers } from './modelcommands.ts';
-import { named, sumOf, WALLS } from './modelsums.ts';
+import { named, sumOf } from './modelsums.ts';
 import { Town } from './modeltown.ts';
 
 const COMMANDS = Number(process.env.SIMPUL_MODEL_COMMANDS ?? 20_000);
@@ -70,7 +71,7 @@ function compare({ engine, town: { model, kiosk: own } }: Real): void {
     const balance = real[index] ?? 0n;
     if (balance !== model.balances.get(name)) expect(`${name} ${balance}`).toBe(`${name} ${model.balances.get(name)}`);
     const { cooperative, kind, owner } = named(name);
-    if (balance * (WALLS[kind]?.[0] ?? 0n) < 0n) throw new Error(`${name} is out of its bound: ${balance}`);
+    if (balance * wallOf(named(name)) < 0n) throw new Error(`${name} is out of its bound: ${balance}`);
     // What the platform has earned of towns before this one is in balance there.
     const here = name === INCOME ? balance - model.before : balance;
     books.set(cooperative, sumOf(books, cooperative) + here);
@@ -125,8 +126,8 @@ function perform(real: Real, draws: readonly Draw[]): void {
     if (answer.kind === 'decided') {
       const { kiosk, seq, hash } = JSON.parse(answer.receipt) as { kiosk: number; seq: number; hash: string };
       const work = works[index];
-      const key =
-        work === undefined || !('request' in work) ? `` : `${work.request.key.origin}/${work.request.key.seq}`;
+      const isKept = work !== undefined && 'request' in work && (word === 'approved' || !isToldOnly(work.request));
+      const key = isKept ? `${work.request.key.origin}/${work.request.key.seq}` : '';
       if (key !== '' && receipts.has(key)) expect(answer.receipt, `${kiosk}/${seq} ${hash}`).toBe(receipts.get(key));
       if (key !== '') receipts.set(key, answer.receipt);
     }
@@ -168,6 +169,14 @@ const steps = [
   fc.array(draw, { minLength: 2, maxLength: 6 }).map((several) => new Step(several)),
 ];
 
+/** Seldom by chance: the member has spent what was lent to him, and loses the dispute. */
+const LOST_DISPUTE: readonly Draw[] = [
+  { kind: 'purchase', who: 0, where: 0, which: 3, amount: 1_000, fee: 0 },
+  { kind: 'dispute', who: 0, where: 5, which: 0, amount: 1, fee: 0 },
+  { kind: 'transfer', who: 0, where: 0, which: 1, amount: 1, fee: 0 },
+  { kind: 'dispute-lost', who: 0, where: 0, which: 0, amount: 1, fee: 0 },
+];
+
 /** Key and kind of each entry that the statements show, with what else it was. */
 function posted({ model }: Town): [string, string][] {
   return [...model.lines].flatMap(([name, lines]) =>
@@ -202,22 +211,22 @@ test('twenty thousand works of every kind in a thousand towns: the books are wha
   const path = ledgerPath();
   const engine = openEngine({ path });
   onTestFinished(() => engine.close());
-  const property = fc.property(
-    fc.commands(steps, { maxCommands: 60, size: 'max', ...(REPLAY !== undefined && { replayPath: REPLAY }) }),
-    (commands) => {
-      const town = new Town();
-      const [before = 0n] = engine.balances([named(INCOME)]);
-      town.model.begin(INCOME, before);
-      const real: Real = { engine, town, receipts: new Map() };
-      const works = town.opening();
-      expect(new Set(works.map((work) => town.model.apply(work)[0]))).toEqual(new Set(['done', 'approved']));
-      expect(new Set(engine.apply(works).map(wordOf))).toEqual(new Set(['done', 'approved']));
-      compare(real);
-      fc.modelRun(() => ({ model: {}, real }), commands);
-      finish(real);
-      engine.tidy();
-    },
-  );
+  const play = (commands: Iterable<fc.Command<object, Real>>) => {
+    const town = new Town();
+    const [before = 0n] = engine.balances([named(INCOME)]);
+    town.model.begin(INCOME, before);
+    const real: Real = { engine, town, receipts: new Map() };
+    const works = town.opening();
+    expect(new Set(works.map((work) => town.model.apply(work)[0]))).toEqual(new Set(['done', 'approved']));
+    expect(new Set(engine.apply(works).map(wordOf))).toEqual(new Set(['done', 'approved']));
+    compare(real);
+    fc.modelRun(() => ({ model: {}, real }), commands);
+    finish(real);
+    engine.tidy();
+  };
+  play(LOST_DISPUTE.map((one) => new Step([one])));
+  const replayPath = REPLAY === undefined ? {} : { replayPath: REPLAY };
+  const property = fc.property(fc.commands(steps, { maxCommands: 60, size: 'max', ...replayPath }), play);
   fc.assert(property, {
     seed: SEED,
     numRuns: SEQUENCES,
