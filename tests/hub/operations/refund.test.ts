@@ -175,7 +175,7 @@ test('a replaced card does not keep the money from its member, and no card is as
   expect(await books(world)).toEqual([1_000_000, 0]);
 });
 
-test('an issuing kiosk, another kiosk’s number, a reason nobody knows, nothing to give: refused without a decision', async () => {
+test('an issuing kiosk, another kiosk’s number, a reason nobody knows, nothing to give: refused', async () => {
   const world = await openWorld();
   const stall = await desk(world, 'lapak-12', 'stall-12');
   const issuing = await desk(world, 'kartu-1', 'stall-12', 'issuing');
