@@ -169,13 +169,18 @@ const steps = [
   fc.array(draw, { minLength: 2, maxLength: 6 }).map((several) => new Step(several)),
 ];
 
-/** Seldom by chance: the member has spent what was lent to him, and loses the dispute. */
-const LOST_DISPUTE: readonly Draw[] = [
-  { kind: 'purchase', who: 0, where: 0, which: 3, amount: 1_000, fee: 0 },
-  { kind: 'dispute', who: 0, where: 5, which: 0, amount: 1, fee: 0 },
-  { kind: 'transfer', who: 0, where: 0, which: 1, amount: 1, fee: 0 },
-  { kind: 'dispute-lost', who: 0, where: 0, which: 0, amount: 1, fee: 0 },
-];
+const SALE: Draw = { kind: 'purchase', who: 0, where: 0, which: 3, amount: 1_000, fee: 0 };
+const DISPUTE: Draw = { kind: 'dispute', who: 0, where: 5, which: 0, amount: 1, fee: 0 };
+/** Seldom by chance, so played once in any case: what was lent in a dispute is spent, or the sale is cancelled. */
+const SELDOM: Readonly<Record<string, readonly Draw[]>> = {
+  'dispute-lost at receivable': [
+    SALE,
+    DISPUTE,
+    { kind: 'transfer', who: 0, where: 0, which: 1, amount: 1, fee: 0 },
+    { kind: 'dispute-lost', who: 0, where: 0, which: 0, amount: 1, fee: 0 },
+  ],
+  'void at provisional': [SALE, DISPUTE, { kind: 'cancel', who: 0, where: 0, which: 0, amount: 1, fee: 1 }],
+};
 
 /** Key and kind of each entry that the statements show, with what else it was. */
 function posted({ model }: Town): [string, string][] {
@@ -224,7 +229,10 @@ test('twenty thousand works of every kind in a thousand towns: the books are wha
     finish(real);
     engine.tidy();
   };
-  play(LOST_DISPUTE.map((one) => new Step([one])));
+  for (const [what, draws] of Object.entries(SELDOM)) {
+    play(draws.map((one) => new Step([one])));
+    expect([...approved.keys()]).toContain(what);
+  }
   const replayPath = REPLAY === undefined ? {} : { replayPath: REPLAY };
   const property = fc.property(fc.commands(steps, { maxCommands: 60, size: 'max', ...replayPath }), play);
   fc.assert(property, {
@@ -243,7 +251,8 @@ test('twenty thousand works of every kind in a thousand towns: the books are wha
   const { commands, works, sequences } = counted;
   process.stdout.write(`${commands} commands of ${works} works in ${sequences} sequences\n`);
   if (PATH !== undefined) return;
-  process.stdout.write(`${JSON.stringify(Object.fromEntries([...approved].sort()))}\n`);
+  const times = MUST_HAVE_HAPPENED.map((what) => [what, approved.get(what) ?? answers.get(what) ?? 0]);
+  process.stdout.write(`${JSON.stringify(Object.fromEntries(times))}\n`);
   const missing = MUST_HAVE_HAPPENED.filter((what) => !approved.has(what) && !answers.has(what));
   expect(missing).toEqual([]);
   expect(commands).toBeGreaterThanOrEqual(COMMANDS);
