@@ -4,7 +4,7 @@ import type { FeeShare, Guard, Instruction } from '../../../../hub/rules/entries
 import { OFFICE_ORIGIN, type PostRequest, RELOAD_ORIGIN } from '../../../../hub/store/ledger.ts';
 import type { Work } from '../../../../hub/store/sqlite/engine.ts';
 import { type CardUid, type CooperativeId, type MemberId, type OutletId, PLATFORM } from '../../../../protocol/ids.ts';
-import { Model } from './model.ts';
+import { Answers } from './modelanswers.ts';
 import { split } from './modelsums.ts';
 import { NOON } from './town.ts';
 
@@ -16,7 +16,7 @@ export const HOMES = 3;
 
 /** Three cooperatives with two members, a counter, a biller and a budget each, and one kiosk; names of its own. */
 export class Town {
-  readonly model = new Model();
+  readonly model = new Answers();
   readonly kiosk: number;
   readonly works: Work[] = [];
   now: number;
