@@ -18,6 +18,7 @@ import { type HubProcess, hubProcess, steadyPort } from '../town/hubprocess.ts';
 import { type LedgerFile, ledgerFile } from '../town/ledgerfile.ts';
 import { repository } from '../town/repository.ts';
 import { makePlace, openOffice, type Place, removePlace } from '../town/town.ts';
+import { unowned } from '../town/unowned.ts';
 
 const MEMBERS = 40;
 const HOME = 'angkot' as CooperativeId;
@@ -40,7 +41,7 @@ function crowd(): Town {
   const cards = all.map((index) => {
     return { uid: uidOf(index), number: `${979_300_000_000 + index}`, member: memberId(index) };
   });
-  return { ...pilot, members, cards };
+  return { ...pilot, members, cards, outlets: unowned(pilot) };
 }
 
 let place: Place;

@@ -52,6 +52,12 @@ export const fields: Readonly<Record<string, Field>> = {
   'claim.before': { answers: null, leaves: 'next slot' },
 };
 
+/**
+ * Parts of a request that may be left out, and what of it the hub decides by them beside the certificate: the fare of a
+ * group, the price a member was shown, and the book of tariffs it stood in. The tests of fares and tariffs change them.
+ */
+export const optional: readonly string[] = ['passengers', 'price', 'tariff'];
+
 /** What is read of a schema here; TypeBox writes JSON Schema. */
 interface Schema {
   readonly type?: string;

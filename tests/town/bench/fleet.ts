@@ -14,6 +14,7 @@ import type { Town } from '../../../hub/town.ts';
 import { openVault, type Vault } from '../../../hub/vault.ts';
 import type { CooperativeId, KioskName, OutletId } from '../../../protocol/ids.ts';
 import { repository } from '../repository.ts';
+import { unowned } from '../unowned.ts';
 import { startChild } from './children.ts';
 import type { SettleOrder } from './settle.ts';
 
@@ -103,7 +104,7 @@ export async function makeFleet(directory: string, size: { cards: number; kiosks
   const pilot = JSON.parse(readFileSync(join(repository(), 'hub/pilot.json'), 'utf8')) as Town;
   const cooperatives = pilot.cooperatives.map((one) => ({ ...one, netDebitCap: CAP }));
   const town = join(directory, 'town.json');
-  writeFileSync(town, JSON.stringify({ ...pilot, cooperatives, members: [], cards: [] }));
+  writeFileSync(town, JSON.stringify({ ...pilot, cooperatives, members: [], cards: [], outlets: unowned(pilot) }));
   const made = await initHub(realEdges(makeLog('error')), {
     directory,
     mode: 'demo',
