@@ -3,6 +3,7 @@ import { type Static, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { SaleAmount, toWire } from '../../protocol/money.ts';
 import type { Edges } from '../edges.ts';
+import { printable } from '../printable.ts';
 import type { Asked, Biller, BillOrder, Inquired, Paying } from './port.ts';
 
 export interface HttpBiller {
@@ -63,6 +64,15 @@ interface Check<Body> {
   Check(value: unknown): value is Body;
 }
 
+/** The parser's own words repeat what they cannot read, which may be what the biller knows this hub by. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Puts one question; never rejects. */
 async function put<Body extends { readonly reference: string }>(
   { later }: Pick<Edges, 'later'>,
@@ -83,7 +93,8 @@ async function put<Body extends { readonly reference: string }>(
     });
     const text = await bounded(response);
     if (response.status !== 200) return { unsure: `status ${response.status}` };
-    const body: unknown = JSON.parse(text);
+    const body = parsed(text);
+    if (body === undefined) return { unsure: 'the answer is no JSON' };
     if (!check.Check(body)) return { unsure: 'the answer does not fit' };
     return body.reference === question.reference ? { body } : { unsure: 'the answer is to another reference' };
   } catch (error) {
@@ -99,11 +110,12 @@ function asked(heard: Heard<Static<typeof Became>>, amount: bigint): Asked {
   const { body } = heard;
   if (body.status === 'pending') return { kind: 'unsure', why: 'the biller is not done' };
   if (body.status === 'unknown') return { kind: 'unknown' };
-  if (body.status === 'refused') return { kind: 'refused', text: body.text };
+  if (body.status === 'refused') return { kind: 'refused', text: printable(body.text) };
   if (BigInt(body.amount) !== amount) {
     return { kind: 'unsure', why: `the biller says it paid ${body.amount}, not ${amount}` };
   }
-  return { kind: 'paid', serial: body.serial, text: body.text };
+  const serial = body.serial === null ? null : printable(body.serial);
+  return { kind: 'paid', serial, text: printable(body.text) };
 }
 
 /** Speaks with one biller. */
@@ -114,8 +126,8 @@ export function httpBiller(edges: Pick<Edges, 'later'>, settings: HttpBiller): B
       const heard = await put(edges, settings, 'inquire', question, owed as Check<Static<typeof Owed>>);
       if ('unsure' in heard) return { kind: 'unsure', why: heard.unsure };
       const { body } = heard;
-      if (body.status === 'none') return { kind: 'none', text: body.text };
-      return { kind: 'owed', holder: body.holder, amount: BigInt(body.amount) };
+      if (body.status === 'none') return { kind: 'none', text: printable(body.text) };
+      return { kind: 'owed', holder: printable(body.holder), amount: BigInt(body.amount) };
     },
     async pay({ reference, product, customer, amount }: BillOrder): Promise<Paying> {
       const question = { reference, product, customer, amount: toWire(amount) };

@@ -58,6 +58,34 @@ export interface Billers {
   biller(id: string): Biller | null;
 }
 
+/** The only characters that a header carries without anybody repeating them in an error. */
+const TOKEN = /^[\x21-\x7e]{1,1024}$/;
+
+/** Reads what the biller knows this hub by. @throws Error that never repeats it. */
+function readToken(directory: string, id: string, file: string): string {
+  let text: string;
+  try {
+    text = readFileSync(join(directory, file), 'utf8');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const next = 'bring it back or correct tokenFile in hub.json';
+    throw new Error(`biller ${id}: its token file ${file} cannot be read (${code}); ${next}`);
+  }
+  const token = text.trim();
+  if (TOKEN.test(token)) return token;
+  const what = 'must hold one line of ASCII letters, digits and signs without spaces';
+  throw new Error(`biller ${id}: its token file ${file} ${what}; ask the biller for its token again`);
+}
+
+/** Secrets in an address end up in errors and other people's logs. @throws Error that never repeats it. */
+function checkAddress(id: string, url: string): void {
+  const parsed = URL.canParse(url) ? new URL(url) : null;
+  const alone = parsed !== null && parsed.username + parsed.password + parsed.search + parsed.hash === '';
+  if (alone && !/[@?#]/.test(url)) return;
+  const next = 'what it knows the hub by goes into a file that tokenFile names';
+  throw new Error(`biller ${id}: its url must be an address and path alone, without name, password, ? or #; ${next}`);
+}
+
 function offersOf(biller: Biller, { id, cooperative, products }: BillerSettings): [string, Offer][] {
   return products.map((product) => {
     const { aggregator, acquirer, issuer, platform } = product.admin;
@@ -73,7 +101,8 @@ function offersOf(biller: Biller, { id, cooperative, products }: BillerSettings)
 
 /**
  * Opens the billers that a hub's settings list.
- * @throws Error, with what to correct, if a biller or a cooperative's product is listed twice, or a token not there.
+ * @throws Error, with what to correct, if a biller or a cooperative's product is listed twice, a token is not there or
+ * none, or an address carries more than an address.
  */
 export function openBillers(
   edges: Pick<Edges, 'later'>,
@@ -85,7 +114,8 @@ export function openBillers(
   for (const settings of list) {
     const { id, url, timeoutSeconds = TIMEOUT_SECONDS, tokenFile } = settings;
     if (billers.has(id)) throw new Error(`hub.json lists biller ${id} twice; give each its own id`);
-    const token = tokenFile === undefined ? null : readFileSync(join(directory, tokenFile), 'utf8').trim();
+    checkAddress(id, url);
+    const token = tokenFile === undefined ? null : readToken(directory, id, tokenFile);
     const biller = httpBiller(edges, { url, timeoutMs: timeoutSeconds * 1000, token });
     billers.set(id, biller);
     for (const [name, offer] of offersOf(biller, settings)) {

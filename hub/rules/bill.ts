@@ -94,7 +94,9 @@ function priced(
  * guards, so that an unproven tap learns nothing; then the bill. Funds, deposit and guards are judged in the ledger.
  */
 export function judgeAccountBill(facts: AccountBillFacts): Verdict {
-  const { sale, outlet, amount, admin } = facts;
+  const { sale, amount, admin } = facts;
+  // The biller is paid, and not who earns the outlet's sales: nothing goes on to them.
+  const outlet = facts.outlet && { ...facts.outlet, payees: [] };
   const cap = sale.card === null ? { netDebitCap: 0n, capAlert: 0n } : facts.capOf(sale.card.issuer);
   const judged = judgePurchase({ ...sale, amount: amount + admin, outlet, tariffs: [], price: undefined, ...cap });
   if ('refuse' in judged) return judged;

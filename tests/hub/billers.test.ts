@@ -1,9 +1,14 @@
 /** What a biller answers over HTTP: only a whole answer to this very question ends a bill; all else is unsure. */
+import { writeFileSync } from 'node:fs';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { httpBiller } from '../../hub/billers/http.ts';
+import { type BillerSettings, openBillers } from '../../hub/billers/settings.ts';
 import { makeLog, realEdges } from '../../hub/edges.ts';
+import type { CooperativeId } from '../../protocol/ids.ts';
+import { temporary } from './world.ts';
 
 const ORDER = { reference: '7-12', product: 'pln', customer: '530012345678', amount: 100_000n };
 const PAID = { reference: '7-12', status: 'paid', amount: 100_000, serial: 'T-1', text: 'Lunas' };
@@ -56,4 +61,45 @@ test('a refusal under an error, a redirect, and a line that is cut say nothing a
     const { speaks } = await biller(way);
     expect(await speaks.pay(ORDER)).toMatchObject({ kind: 'unsure' });
   }
+});
+
+test('what a biller says that is no JSON is not repeated to anybody: it may hold what the hub is known by', async () => {
+  const { speaks } = await biller((response) => void response.end('Bearer ours'));
+  expect(await speaks.pay(ORDER)).toEqual({ kind: 'unsure', why: 'the answer is no JSON' });
+});
+
+test('words of a biller cannot move a cursor or turn a line around', async () => {
+  const words = { ...PAID, serial: 'T\u001b[2J', text: 'Lunas\u202e' };
+  const { speaks } = await biller((response) => void response.end(JSON.stringify(words)));
+  expect(await speaks.pay(ORDER)).toEqual({ kind: 'paid', serial: 'T\ufffd[2J', text: 'Lunas\ufffd' });
+});
+
+test('a hub does not start with a token or an address that would show up in errors, and never repeats it', () => {
+  const directory = temporary();
+  const open = (token: string, url = 'https://h2h.example.org/v1') => {
+    writeFileSync(join(directory, 'ppob.token'), token);
+    const cooperative = 'kud' as CooperativeId;
+    const settings: BillerSettings = { id: 'ppob', url, cooperative, tokenFile: 'ppob.token', products: [] };
+    return openBillers(realEdges(makeLog('silent')), directory, [settings]);
+  };
+  expect(open('rahasia\n').biller('ppob')).not.toBeNull();
+  for (const token of ['', 'rahasia\nkedua', 'rahasia\u2026', 'rahasia dua']) {
+    expect(() => open(token)).toThrow(/^biller ppob: its token file ppob\.token must hold one line/);
+    expect(() => open(token)).not.toThrow(/rahasia/);
+  }
+  const urls = ['https://kami:rahasia@example.org/v1', 'http://localhost:80@example.org/', 'https://a.id/v1?k=rahasia'];
+  for (const url of urls) {
+    expect(() => open('t', url)).toThrow(/^biller ppob: its url must be an address and path alone/);
+    expect(() => open('t', url)).not.toThrow(/rahasia/);
+  }
+  const lost: BillerSettings = {
+    id: 'ppob',
+    url: 'https://a.id/v1',
+    cooperative: 'kud' as CooperativeId,
+    tokenFile: 'lost',
+    products: [],
+  };
+  expect(() => openBillers(realEdges(makeLog('silent')), directory, [lost])).toThrow(
+    'biller ppob: its token file lost cannot be read (ENOENT); bring it back or correct tokenFile in hub.json',
+  );
 });

@@ -97,6 +97,11 @@ export async function openBills(role: KioskRole = 'bills', edges: Partial<Edges>
     if (answer.name === 'bill') expect(fits.Check(answer.body), JSON.stringify(answer.body)).toBe(true);
     return answer;
   };
+  /** The same tap told as a sale. */
+  const sale = (body: object) => {
+    said += 1;
+    return ask(wire, kiosk.name, 'purchase', { kiosk: kiosk.grant.kiosk, ...body }, said);
+  };
   /** The whole request for a bill from an account, under the next counter of the card. */
   const fromAccount = (seq: number, more: Tapped = {}) => {
     tmc += 1;
@@ -109,6 +114,7 @@ export async function openBills(role: KioskRole = 'bills', edges: Partial<Edges>
     biller,
     kiosk,
     say,
+    sale,
     fromAccount,
     reference: (seq: number) => `${kiosk.grant.kiosk}-${seq}`,
     resolve: (seq: number) => say({ seq, ask: 'resolve' }),

@@ -58,7 +58,9 @@ export type Judged = Refused | Approved;
 export const declined = (refuse: Refusal): Refused => ({ refuse, outcome: 'declined' });
 
 export function alarm(desk: Desk, at: number, key: DecisionKey, kind: string, detail: string): void {
-  desk.alarm({ at, kind, kiosk: String(key.origin), detail: `${key.origin}/${key.seq}: ${detail}` });
+  // Whatever conversation it was: officers know a kiosk by its number, and name what waits by it. The hub has none.
+  const kiosk = String(key.origin % VOID_ORIGIN || key.origin);
+  desk.alarm({ at, kind, kiosk, detail: `${kiosk}/${key.seq}: ${detail}` });
 }
 
 const endsReload = (verdict: PostRequest['verdict']) =>

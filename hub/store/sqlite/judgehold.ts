@@ -168,9 +168,10 @@ export function judgeSettle(desk: Desk, settlement: Settlement): HoldAnswer {
   const { key, word, at, officers, answer: said = null } = settlement;
   const known = desk.decisions.find(keyNumber(key));
   if (known !== null) {
-    // A kiosk that lost the answer to a deposit closes it so, and learns that it stands.
-    const asDeposited = word === 'void' && known.kind === 'deposit';
-    if (!asDeposited && (known.outcome === 'approved') !== (word === 'post')) {
+    // A kiosk that lost the answer to a deposit or a bill closes it so, and learns that it stands.
+    const byKiosk = officers === null && said === null;
+    const asked = word === 'void' && byKiosk && (known.kind === 'deposit' || known.kind === 'bill');
+    if (!asked && (known.outcome === 'approved') !== (word === 'post')) {
       alarm(desk, at, key, 'hold-ended', `it was to be ${word} after it had ended as ${known.outcome}; that stands`);
     }
     return answer(desk, known, true);

@@ -179,6 +179,52 @@ test('a tap pays one bill only, and what it was for does not change', async () =
   expect([await page(), biller.charged()]).toEqual([PAID.account, 101_200]);
 });
 
+test('one tap pays a sale or a bill, not both: whichever comes first, also under the same number', async () => {
+  const { say, sale, fromAccount, world, reconnect, alarms, page } = await openBills('counter');
+  const bill = fromAccount(1);
+  expect(await say(bill)).toMatchObject(decided('approved'));
+  await world.restart();
+  await reconnect();
+  const sold = { seq: 1, kind: 'account', amount: TOTAL, claim: bill.claim };
+  expect(await sale(sold)).toMatchObject(decided('declined', 'slot-taken'));
+  const second = fromAccount(2, { uid: WAYAN });
+  expect(await sale({ seq: 2, kind: 'account', amount: TOTAL, claim: second.claim })).toMatchObject(decided('approved'));
+  expect(await say(second)).toMatchObject(decided('declined', 'slot-taken'));
+  expect(await alarms()).toEqual(['slot-taken', 'slot-taken']);
+  expect(await page()).toMatchObject({ 'angkot/member/ak-0001': 897_000, 'kud/member/kd-0001': 897_000 });
+});
+
+test('a kiosk that gives up a bill without knowing that it was paid learns so, and no alarm is raised', async () => {
+  const { say, alarms, page } = await openBills('counter');
+  expect(await say({ seq: 1, ...inCash })).toMatchObject(decided('approved'));
+  expect(await say({ seq: 1, ask: 'cancel' })).toMatchObject(decided('approved'));
+  expect([await alarms(), await page()]).toEqual([[], PAID.cash]);
+});
+
+test('an alarm about a bill names its kiosk and its number as officers know them', async () => {
+  const { say, world, kiosk } = await openBills('counter');
+  await say({ seq: 1, ...inCash });
+  await say({ seq: 1, ...inCash, amount: 50_000 });
+  const pair = `${kiosk.grant.kiosk}/1`;
+  const alarm = { kind: 'body-differs', kiosk: String(kiosk.grant.kiosk), detail: expect.stringContaining(pair) };
+  expect(await world.hub.ledger.alarms(5)).toMatchObject([alarm]);
+});
+
+test('a clock that is set back makes nothing young again: what a biller forgot is not paid a second time', async () => {
+  const { say, biller, resolve, reference, world, reconnect } = await openBills('counter');
+  biller.mood = 'pending';
+  expect(await say({ seq: 1, ...inCash })).toMatchObject(waits);
+  world.shift -= 24 * PAY_AGAIN_MS;
+  biller.forget(reference(1));
+  biller.mood = 'well';
+  const asked = biller.heard.length;
+  await world.restart();
+  await reconnect();
+  await biller.until('ask', asked);
+  expect(await resolve(1)).toMatchObject(waits);
+  expect(biller.orders()).toEqual({});
+});
+
 test('what does not fit is refused: nothing is held and no biller is asked', async () => {
   const { say, fromAccount, world, biller, page } = await openBills('counter');
   const wrongs: readonly [string, string, () => object][] = [
