@@ -63,7 +63,7 @@ test('a refusal under an error, a redirect, and a line that is cut say nothing a
   }
 });
 
-test('what a biller says that is no JSON is not repeated to anybody: it may hold what the hub is known by', async () => {
+test('what a biller says that is no JSON is not repeated: it may hold what the hub is known by', async () => {
   const { speaks } = await biller((response) => void response.end('Bearer ours'));
   expect(await speaks.pay(ORDER)).toEqual({ kind: 'unsure', why: 'the answer is no JSON' });
 });

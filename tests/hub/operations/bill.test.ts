@@ -188,7 +188,8 @@ test('one tap pays a sale or a bill, not both: whichever comes first, also under
   const sold = { seq: 1, kind: 'account', amount: TOTAL, claim: bill.claim };
   expect(await sale(sold)).toMatchObject(decided('declined', 'slot-taken'));
   const second = fromAccount(2, { uid: WAYAN });
-  expect(await sale({ seq: 2, kind: 'account', amount: TOTAL, claim: second.claim })).toMatchObject(decided('approved'));
+  const bought = await sale({ seq: 2, kind: 'account', amount: TOTAL, claim: second.claim });
+  expect(bought).toMatchObject(decided('approved'));
   expect(await say(second)).toMatchObject(decided('declined', 'slot-taken'));
   expect(await alarms()).toEqual(['slot-taken', 'slot-taken']);
   expect(await page()).toMatchObject({ 'angkot/member/ak-0001': 897_000, 'kud/member/kd-0001': 897_000 });

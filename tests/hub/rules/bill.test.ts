@@ -33,7 +33,7 @@ function facts(unlicensed: CooperativeId | null): AccountBillFacts {
   };
 }
 
-test('a bill is paid to the biller: who earns the sales of the outlet, and under which licence, does not matter', () => {
+test('a bill is paid to the biller: who earns the outlet’s sales, and under which licence, does not matter', () => {
   for (const unlicensed of [null, ELSEWHERE]) {
     const verdict = judgeAccountBill(facts(unlicensed));
     if ('refuse' in verdict) throw new Error(`refused: ${verdict.refuse}`);
